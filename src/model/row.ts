@@ -1,0 +1,68 @@
+/**
+ * A flow's row: 32 words of 32 bits (two cache lines) in the flow table, and the same words in a RecordBatch.
+ * Everything is kept by endpoint (A, B), not by initiator, so that correcting a wrong guess of the direction is one bit.
+ */
+export const Row = {
+  /** Endpoint A, B: four words each, network order; IPv4 uses the first. */
+  a: 0,
+  b: 4,
+  /** As `Batch.ports`. */
+  ports: 8,
+  /** As `Batch.meta`. */
+  meta: 9,
+  /** `State` bits. */
+  state: 10,
+  hash: 11,
+  /** Time of the last packet: seconds, nanoseconds. */
+  lastSeconds: 12,
+  lastNanos: 13,
+  /** TCP flags seen: of A's packets in the low half, of B's in the high half. */
+  tcpFlags: 14,
+  /** ICMP errors that quoted this flow (an ICMP flow: index + 1 of the quoted key in the aside table). */
+  icmp: 15,
+  /** Time of the first packet. */
+  startSeconds: 16,
+  startNanos: 17,
+  /** 64-bit counters, low word first: packets and IP bytes sent by A, then by B. */
+  packetsA: 18,
+  octetsA: 20,
+  packetsB: 22,
+  octetsB: 24,
+  /** Timer wheel: neighbours in the slot, and where the row stands. */
+  previous: 26,
+  next: 27,
+  slot: 28,
+  /** TCP sequence number after A's and B's FIN, valid with State.finA / finB. */
+  finA: 29,
+  finB: 30,
+  /** Source interface of the first packet. */
+  iface: 31,
+} as const;
+/** Words of a row without additional key words and side columns. */
+export const ROW_WORDS = 32;
+
+/** Bits of the state word. */
+export const State = {
+  /** The initiator is B (else A). */
+  initiatorB: 1,
+  /** A SYN without ACK decided the direction. */
+  synSeen: 2,
+  finA: 4,
+  finB: 8,
+  finAckedA: 16,
+  finAckedB: 32,
+  reset: 64,
+  /** Continues a flow that was expired by the active timeout: has no packets of its own yet. */
+  dormant: 128,
+  /** Row is in use. */
+  live: 256,
+  /** At least one packet was a fragment. */
+  fragmented: 512,
+} as const;
+/** Timeout class in bits 16–19, end reason in bits 20–23 of the state word. */
+export const CLASS_SHIFT = 16;
+export const REASON_SHIFT = 20;
+
+/** flowEndReason (IE 136). */
+export const EndReason = { idle: 1, active: 2, end: 3, forced: 4, resources: 5 } as const;
+export const END_REASON_NAMES: readonly string[] = ['', 'idle', 'active', 'end', 'forced', 'resources'];
