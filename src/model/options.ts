@@ -21,7 +21,7 @@ export interface Sampling {
   scale: boolean;
 }
 
-/** Everything that decides how packets become records. All optional; defaults in `control/defaults.ts`. */
+/** Everything that decides how packets become records. All optional; defaults in `meter/`. */
 export interface MeterOptions {
   key?: Partial<KeyOptions>;
   timeouts?: { idle?: Partial<Record<TimeoutClass, number>>; active?: number };
