@@ -41,8 +41,8 @@ export interface RecordField {
   /** Information Element (IANA, or of a vendor) that this is, if there is one: name and "pen/id" or "id". */
   readonly element?: { readonly name: string; readonly id: string };
   readonly description: string;
-  /** 'number' | 'string' | 'list' … how to show it. */
-  readonly type: 'number' | 'string' | 'list' | 'object';
+  /** How to show it. */
+  readonly type: 'number' | 'string' | 'boolean' | 'list' | 'object';
   /** Unit of a number, e.g. 'ms', 'B'. */
   readonly unit?: string;
   /** Value for record `index`, or undefined where absent (absent is absent: no nulls, no zeros standing for unknown). */

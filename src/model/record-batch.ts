@@ -11,6 +11,9 @@ export interface RecordLayout {
   readonly side: Readonly<Record<string, number>>;
 }
 
+/** Words of a quoted key. */
+export const QUOTE_WORDS = 11;
+
 /** Records of one batch at the most. */
 export const RECORD_BATCH_SIZE = 1024;
 
@@ -28,8 +31,14 @@ export class RecordBatch {
   /** Side columns are aligned to 8 bytes: word offset / 2. */
   readonly doubles: Float64Array;
   count = 0;
+  /**
+   * Flows of ICMP errors: index of the record → key of the first packet that they quoted, as QUOTE_WORDS words: addresses
+   * of A and B, ports, meta (as in a row), and 1 if B had sent it.
+   */
+  readonly quoted: Map<number, Int32Array>;
 
-  constructor(layout: RecordLayout, buffer: ArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4)) {
+  constructor(layout: RecordLayout, buffer: ArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4), quoted = new Map<number, Int32Array>()) {
+    this.quoted = quoted;
     this.layout = layout;
     this.words = new Int32Array(buffer);
     this.unsigned = new Uint32Array(buffer);

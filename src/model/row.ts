@@ -18,8 +18,8 @@ export const Row = {
   lastNanos: 13,
   /** TCP flags seen: of A's packets in the low half, of B's in the high half. */
   tcpFlags: 14,
-  /** ICMP errors that quoted this flow (an ICMP flow: index + 1 of the quoted key in the aside table). */
-  icmp: 15,
+  /** ICMP errors that quoted this flow. */
+  icmpErrors: 15,
   /** Time of the first packet. */
   startSeconds: 16,
   startNanos: 17,
@@ -58,6 +58,10 @@ export const State = {
   live: 256,
   /** At least one packet was a fragment. */
   fragmented: 512,
+  /** ICMP errors: the key of the first packet that was quoted stands aside (`RecordBatch.quoted`). */
+  quotes: 1024,
+  /** ICMP: the first packet was of the answering kind (echo reply …). */
+  icmpReply: 2048,
 } as const;
 /** Timeout class in bits 16–19, end reason in bits 20–23 of the state word. */
 export const CLASS_SHIFT = 16;

@@ -31,9 +31,14 @@ export const Mark = {
   outerFragment: 64,
   /** The snap length cut the packet before the end of its transport header. */
   cut: 128,
+  /** ICMP message of the answering kind of a pair (echo reply …); `ports` holds the request's type. */
+  icmpReply: 256,
 } as const;
 
+type Column = Int32Array | Uint32Array | Uint16Array | Uint8Array;
+
 export class Batch {
+  private columnList: [column: Column, width: number][] | undefined;
   readonly capacity: number;
   /** Packets in the batch. */
   count = 0;
@@ -42,7 +47,7 @@ export class Batch {
   view: DataView;
 
   // --- from the source -------------------------------------------------------------------------------------------
-  /** First byte of the frame in `bytes`. */
+  /** First byte of the frame in `bytes`; at least 1, so that 0 can stand for "none" in other offsets. */
   readonly offset: Int32Array;
   /** Bytes captured. */
   readonly captured: Int32Array;
@@ -118,8 +123,9 @@ export class Batch {
   readonly fragmentOffset: Int32Array;
   /** Offset in `bytes` of the IP header that an ICMP error quotes. Only valid if `Mark.icmpError`. */
   readonly quote: Int32Array;
-  /** Offset of the outer IP header. Only valid if `Mark.outerFragment`. */
+  /** Offset of the outer IP header, and its fragment id. Only valid if `Mark.outerFragment`. */
   readonly outer: Int32Array;
+  readonly outerId: Int32Array;
 
   // --- from the meter --------------------------------------------------------------------------------------------
   /** Row of the flow in the flow table; -1 if the packet belongs to none. */
@@ -176,7 +182,32 @@ export class Batch {
     this.fragmentOffset = ints();
     this.quote = ints();
     this.outer = ints();
+    this.outerId = ints();
     this.flow = ints();
+  }
+
+  /** All columns, with the number of elements that a packet has in each. */
+  private columns(): [column: Column, width: number][] {
+    return Object.values(this)
+      .filter((value): value is Column => ArrayBuffer.isView(value) && value !== this.bytes && value !== this.view)
+      .map((column) => [column, column.length / this.capacity]);
+  }
+
+  /**
+   * Keeps packet `i` of another batch as packet `j` of this one, without its bytes: offsets into the frame become 0 and
+   * nothing of it counts as captured. For packets that must wait (fragments), not for the usual road.
+   */
+  keep(from: Batch, i: number, j: number): void {
+    this.columnList ??= this.columns();
+    from.columnList ??= from.columns();
+    for (let c = 0; c < this.columnList.length; c++) {
+      const [target, width] = this.columnList[c];
+      const source = from.columnList[c][0];
+      for (let w = 0; w < width; w++) target[j * width + w] = source[i * width + w];
+    }
+    for (const column of [this.offset, this.captured, this.mac, this.network, this.transport, this.payload]) column[j] = 0;
+    this.payloadCaptured[j] = 0;
+    this.marks[j] &= ~(Mark.tcp | Mark.icmpError | Mark.outerFragment);
   }
 
   /** Points the batch at the memory that the next packets lie in. */

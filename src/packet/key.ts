@@ -12,6 +12,8 @@ export const KeyKind = {
   ports: 1 << 19,
   /** `ports` holds ICMP type << 8 | code. */
   icmp: 1 << 20,
+  /** The protocol is not part of the key (`--track ip`): its byte is 0 and means nothing. */
+  anyProtocol: 1 << 21,
 } as const;
 
 /** What `--key` can add to the 5-tuple; each takes a number of 32-bit words in `Batch.keyExtra`. */

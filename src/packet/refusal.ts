@@ -35,8 +35,37 @@ export const Refusal = {
   held: 15,
   /** The flow table was full and new flows are refused. */
   tableFull: 16,
+  /** Cut by the snap length before the ports. */
+  transportShort: 17,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
 /** Names in counters and output, by number. */
 export const REFUSAL_NAMES: readonly string[] = Object.keys(Refusal);
+
+/** Things noticed in packets that are metered all the same. */
+export const Notice = {
+  /** The IP header claims more bytes than the frame had; counted with the frame's. */
+  lengthBeyondFrame: 0,
+  /** IP length 0 (segmentation offload): counted with the frame's length. */
+  lengthZero: 1,
+  /** The snap length cut the transport header behind its ports. */
+  headerCut: 2,
+  /** A fragment overlapped one that was already seen. */
+  fragmentOverlap: 3,
+  /** Fragments accounted without ports, as their first one never came or came too late. */
+  fragmentOrphan: 4,
+  /** The packet's time was before that of the one before it. */
+  timeBackwards: 5,
+  /** A SYN showed that the direction had been guessed wrongly. */
+  directionCorrected: 6,
+  /** ICMP errors that quote a flow in the table, and those that do not. */
+  icmpRelated: 7,
+  icmpUnrelated: 8,
+  /** A tunnel carried something that is not IP, or is damaged; the packet was metered as the tunnel's own flow. */
+  tunnelContent: 9,
+  /** Fragments forgotten before their time as too many were held. */
+  fragmentEvicted: 10,
+} as const;
+export type Notice = (typeof Notice)[keyof typeof Notice];
+export const NOTICE_NAMES: readonly string[] = Object.keys(Notice);

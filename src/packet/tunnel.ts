@@ -9,7 +9,7 @@ export const Tunnel = {
   nvgre: 3,
   /** ERSPAN types II and III in GRE (draft-foschiano-erspan). */
   erspan: 4,
-  /** RFC 7348; also VXLAN-GPE's IP payloads are not followed. */
+  /** RFC 7348; also VXLAN-GPE. */
   vxlan: 5,
   /** RFC 8926. */
   geneve: 6,

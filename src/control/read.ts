@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { ErrorCode, RheoError } from '../core/errors.js';
+import { compileFilter } from '../filter/filter.js';
+import type { FlowHook } from '../model/hook.js';
+import type { ReadOptions } from '../model/options.js';
+import type { RecordSink } from '../model/sink.js';
+import type { Interface, SourceCounters } from '../model/source.js';
+import type { Progress, Summary } from '../model/summary.js';
+import { openCaptures } from '../observe/merge.js';
+import { Batch } from '../packet/batch.js';
+import type { HashSeed } from '../packet/hash.js';
+import { ledger, type ShardReport, shardReport, Tally } from './report.js';
+import { runShard } from './run-shard.js';
+import { completeSettings } from './settings.js';
+import { Shard } from './shard.js';
+import { readInThreads } from './threads.js';
+
+/** Threads that a reading may have. */
+const MOST_THREADS = 64;
+
+export interface ReadRun {
+  onProgress?: (progress: Progress) => void;
+  /** Ends the reading: what was read until then is handed out. */
+  signal?: AbortSignal;
+  /** Names for addresses that the captures carry, told before the sink is closed. */
+  onNames?: (names: ReadonlyMap<string, string>) => void;
+  /** Filled with the interfaces of the captures, as they are met. */
+  interfaces?: Interface[];
+  /** Hooks besides the features, called after them in this order. One thread only. */
+  hooks?: readonly FlowHook[];
+}
+
+/** What is left of a source at its end. */
+export interface SourceEnd {
+  counters: SourceCounters;
+  warnings: readonly string[];
+}
+
+/**
+ * Reads captures (files, `-` for standard input; several are merged by time) into flow records.
+ *
+ * @returns the ledger of the run; `balanced` says whether every packet and flow is accounted for
+ * @throws RheoError usage, filter, input, format, linkType, limit
+ */
+export async function readCaptures(
+  paths: readonly string[],
+  options: ReadOptions,
+  sink: RecordSink,
+  run: ReadRun = {},
+): Promise<Summary> {
+  const started = performance.now();
+  const settings = completeSettings(options);
+  const threads = options.threads ?? 1;
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= MOST_THREADS)) {
+    throw new RheoError(ErrorCode.usage, `threads must be 1 to ${MOST_THREADS}, not ${threads}`);
+  }
+  // A filter that cannot be compiled shall be told before a file is opened.
+  const filter = options.filter === undefined ? undefined : compileFilter(options.filter);
+  const seed = drawSeed();
+  let reports: ShardReport[];
+  let end: SourceEnd;
+  if (threads > 1 && paths.every(isRegularFile)) {
+    if (run.hooks !== undefined) throw new RheoError(ErrorCode.usage, 'hooks of the caller work with one thread only');
+    ({ reports, end } = await readInThreads(paths, options, settings, seed, threads, sink, run));
+  } else {
+    const source = await openCaptures(paths, { follow: options.follow ?? false });
+    try {
+      const hooks = run.hooks ?? [];
+      const shard = new Shard({ settings, filter, shard: 0, shards: 1, seed, hooks });
+      const tally = new Tally();
+      await runShard(shard, source, tally, {
+        async deliver(batch) {
+          if (run.interfaces !== undefined) noteInterfaces(run.interfaces, source.interfaces);
+          await sink.write(batch);
+          shard.meter.records.give(batch);
+        },
+        onProgress: () =>
+          run.onProgress?.({
+            packets: source.counters.packets,
+            bytesRead: source.counters.bytes,
+            totalBytes: source.counters.totalBytes,
+            flows: shard.meter.live,
+          }),
+        signal: run.signal,
+      });
+      reports = [shardReport(shard, tally)];
+      end = { counters: source.counters, warnings: source.warnings };
+      run.onNames?.(source.names);
+    } finally {
+      await source.close();
+    }
+  }
+  await sink.close();
+  const { imbalance, ...sums } = ledger(reports);
+  return {
+    ...sums,
+    dropped: end.counters.dropped,
+    damaged: { ...end.counters.damaged },
+    bytesRead: end.counters.bytes,
+    elapsed: (performance.now() - started) / 1000,
+    warnings: [...end.warnings],
+    balanced: imbalance.length === 0,
+    imbalance,
+    interrupted: run.signal?.aborted ?? false,
+  };
+}
+
+/** Number of packets that match the filter (all, without one), as tcpdump's --count gives it. Nothing is metered. */
+export async function countPackets(
+  paths: readonly string[],
+  filter: string | undefined,
+  options: { follow?: boolean; signal?: AbortSignal } = {},
+): Promise<number> {
+  const compiled = filter === undefined ? undefined : compileFilter(filter);
+  const source = await openCaptures(paths, { follow: options.follow ?? false });
+  const batch = new Batch();
+  const stop = (): void => void source.close();
+  options.signal?.addEventListener('abort', stop);
+  let count = 0;
+  try {
+    for (;;) {
+      const n = source.fill(batch);
+      if (n === 0) {
+        await nextTurn();
+        if (!(await source.more())) return count;
+        continue;
+      }
+      if (compiled === undefined) count += n;
+      else {
+        batch.verdict.fill(0, 0, n);
+        count += compiled.select(batch, 0, n);
+      }
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+    await source.close();
+  }
+}
+
+/** Adds the interfaces that are new to a list of those known. */
+export function noteInterfaces(known: Interface[], now: readonly Interface[]): void {
+  for (let n = known.length; n < now.length; n++) known.push(now[n]);
+}
+
+/** A secret for the flow table's hash. */
+export function drawSeed(): HashSeed {
+  const bytes = randomBytes(8);
+  return [bytes.readInt32LE(0), bytes.readInt32LE(4)];
+}
+
+function isRegularFile(path: string): boolean {
+  return path !== '-' && (statSync(path, { throwIfNoEntry: false })?.isFile() ?? false);
+}

@@ -1,0 +1,131 @@
+import type { Summary, Time } from '../model/summary.js';
+import type { Batch } from '../packet/batch.js';
+import { NOTICE_NAMES, Refusal, REFUSAL_NAMES } from '../packet/refusal.js';
+import type { Shard } from './shard.js';
+
+/** What a source handed to a shard. */
+export class Tally {
+  packets = 0;
+  wireBytes = 0;
+  first: Time | undefined;
+  lastSeconds = 0;
+  lastNanos = 0;
+
+  add(batch: Batch): void {
+    const n = batch.count;
+    const { wire, seconds, nanos } = batch;
+    if (this.first === undefined && n > 0) this.first = { seconds: seconds[0], nanos: nanos[0] };
+    let bytes = 0;
+    let lastSeconds = this.lastSeconds;
+    let lastNanos = this.lastNanos;
+    for (let i = 0; i < n; i++) {
+      bytes += wire[i];
+      const second = seconds[i];
+      if (second < lastSeconds || (second === lastSeconds && nanos[i] <= lastNanos)) continue;
+      lastSeconds = second;
+      lastNanos = nanos[i];
+    }
+    this.packets += n;
+    this.wireBytes += bytes;
+    this.lastSeconds = lastSeconds;
+    this.lastNanos = lastNanos;
+  }
+}
+
+/** The accounts of one shard at its end. Plain data: crosses threads. */
+export interface ShardReport {
+  packets: number;
+  wireBytes: number;
+  first: Time | undefined;
+  last: Time | undefined;
+  verdicts: Float64Array;
+  notices: Float64Array;
+  metered: number;
+  octets: number;
+  opened: number;
+  live: number;
+  ended: Float64Array;
+  peak: number;
+  records: number;
+}
+
+export function shardReport(shard: Shard, tally: Tally): ShardReport {
+  const { counters } = shard.meter;
+  return {
+    packets: tally.packets,
+    wireBytes: tally.wireBytes,
+    first: tally.first,
+    last: tally.packets === 0 ? undefined : { seconds: tally.lastSeconds, nanos: tally.lastNanos },
+    verdicts: shard.decoder.verdicts,
+    notices: shard.decoder.notices,
+    metered: counters.packets,
+    octets: counters.octets,
+    opened: counters.opened,
+    live: shard.meter.live,
+    ended: counters.ended,
+    peak: counters.peak,
+    records: shard.meter.records.count,
+  };
+}
+
+/** The part of a summary that the shards' accounts give, with the sums checked (the loss ledger). */
+export type Ledger = Pick<
+  Summary,
+  'packets' | 'wireBytes' | 'decoded' | 'octets' | 'refused' | 'noticed' | 'flows' | 'records' | 'first' | 'last'
+> & { imbalance: string[] };
+
+/** Adds up the shards. Each has seen all packets and judged its own. */
+export function ledger(reports: readonly ShardReport[]): Ledger {
+  const [head] = reports;
+  const refused: Record<string, number> = {};
+  const noticed: Record<string, number> = {};
+  const ended: Record<string, number> = {};
+  const sum = (value: (report: ShardReport) => number): number => reports.reduce((all, one) => all + value(one), 0);
+  let refusals = 0;
+  for (let reason = 1; reason < REFUSAL_NAMES.length; reason++) {
+    if (reason === Refusal.otherShard) continue;
+    const count = sum((report) => report.verdicts[reason]);
+    refusals += count;
+    if (count !== 0) refused[REFUSAL_NAMES[reason]] = count;
+  }
+  for (const [notice, name] of NOTICE_NAMES.entries()) {
+    const count = sum((report) => report.notices[notice]);
+    if (count !== 0) noticed[name] = count;
+  }
+  for (const [reason, name] of END_REASONS) ended[name] = sum((report) => report.ended[reason]);
+  const decoded = sum((report) => report.verdicts[0]);
+  const metered = sum((report) => report.metered);
+  const opened = sum((report) => report.opened);
+  const live = sum((report) => report.live);
+  const records = sum((report) => report.records);
+  const over = Object.values(ended).reduce((all, one) => all + one, 0);
+  const imbalance: string[] = [];
+  const equal = (what: string, left: number, right: number): void => {
+    if (left !== right) imbalance.push(`${what}: ${left} ≠ ${right}`);
+  };
+  equal('packets = decoded + refused', head.packets, decoded + refusals);
+  equal('packets decoded = packets in flows', decoded, metered);
+  equal('flows opened = live + ended', opened, live + over);
+  equal('flows ended = records', over, records);
+  return {
+    packets: head.packets,
+    wireBytes: head.wireBytes,
+    decoded,
+    octets: sum((report) => report.octets),
+    refused,
+    noticed,
+    flows: { opened, live, ended, peak: sum((report) => report.peak) },
+    records,
+    first: head.first,
+    last: head.last,
+    imbalance,
+  };
+}
+
+const END_REASONS: readonly (readonly [number, string])[] = [
+  [1, 'idle'],
+  [2, 'active'],
+  [3, 'end'],
+  [4, 'forced'],
+  [5, 'resources'],
+];

@@ -1,0 +1,69 @@
+/** A thread that meters one shard of captured files; see threads.ts. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { ErrorCode, RheoError } from '../core/errors.js';
+import { compileFilter } from '../filter/filter.js';
+import { RecordBatch } from '../model/record-batch.js';
+import { openCaptures } from '../observe/merge.js';
+import { shardReport, Tally } from './report.js';
+import { runShard } from './run-shard.js';
+import { Shard } from './shard.js';
+import type { ShardMessage, ShardOrder, ShardTask } from './threads.js';
+
+/** Batches of records that may be on their way to the main thread. */
+const ON_THE_WAY = 8;
+
+const task = workerData as ShardTask;
+const port = parentPort as NonNullable<typeof parentPort>;
+const say = (message: ShardMessage, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+
+try {
+  const source = await openCaptures(task.paths, { follow: task.follow });
+  const shard = new Shard({
+    settings: task.settings,
+    filter: task.filter === undefined ? undefined : compileFilter(task.filter),
+    shard: task.shard,
+    shards: task.shards,
+    seed: task.seed,
+  });
+  const { records } = shard.meter;
+  const tally = new Tally();
+  const abort = new AbortController();
+  let onTheWay = 0;
+  let wake: (() => void) | undefined;
+  port.on('message', (order: ShardOrder) => {
+    if (order.type === 'stop') {
+      abort.abort();
+      return;
+    }
+    onTheWay--;
+    records.give(new RecordBatch(records.layout, order.buffer));
+    wake?.();
+  });
+  await runShard(shard, source, tally, {
+    async deliver(batch) {
+      while (onTheWay >= ON_THE_WAY) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      onTheWay++;
+      const buffer = batch.words.buffer as ArrayBuffer;
+      const { count, quoted } = batch;
+      const interfaces = [...source.interfaces];
+      say({ type: 'records', layout: records.layout, buffer, count, quoted, interfaces }, [buffer]);
+    },
+    onProgress() {
+      const { packets, bytes, totalBytes } = source.counters;
+      say({ type: 'progress', progress: { packets, bytesRead: bytes, totalBytes, flows: shard.meter.live } });
+    },
+    signal: abort.signal,
+  });
+  await source.close();
+  const { counters, warnings, names } = source;
+  say({ type: 'done', report: shardReport(shard, tally), counters, warnings, names });
+} catch (error) {
+  if (error instanceof RheoError) {
+    say({ type: 'error', code: error.code, message: error.message, remedy: error.remedy });
+  } else say({ type: 'error', code: ErrorCode.worker, message: String(error), remedy: undefined });
+}
+port.unref();

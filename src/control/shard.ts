@@ -1,0 +1,72 @@
+import { createFeatures } from '../meter/features/index.js';
+import { FlowMeter } from '../meter/meter.js';
+import { idleNanos } from '../meter/timeouts.js';
+import type { FlowHook } from '../model/hook.js';
+import { Sampler } from '../observe/sampling.js';
+import { Batch } from '../packet/batch.js';
+import { Decoder } from '../packet/decoder.js';
+import type { HashSeed } from '../packet/hash.js';
+import { keyWords } from '../packet/key.js';
+import type { MeterSettings } from './settings.js';
+
+/** Chooses packets before they are decoded: the compiled filter. */
+export interface PacketFilter {
+  /** Gives those of packets [from, to) that do not match their verdict. */
+  select(batch: Batch, from: number, to: number): number;
+}
+
+export interface ShardOptions {
+  settings: MeterSettings;
+  filter: PacketFilter | undefined;
+  /** This shard of how many. */
+  shard: number;
+  shards: number;
+  seed: HashSeed;
+  /** Hooks besides the features, called after them in this order. */
+  hooks?: readonly FlowHook[];
+}
+
+/** The packet road of one thread: filter, sampling, decoder, meter, hooks, wired together. */
+export class Shard {
+  readonly batch: Batch;
+  readonly decoder: Decoder;
+  readonly meter: FlowMeter;
+  private readonly filter: PacketFilter | undefined;
+  private readonly sampler: Sampler | undefined;
+
+  constructor(options: ShardOptions) {
+    const { settings, shard, shards, seed } = options;
+    this.batch = new Batch({ keyWords: keyWords(settings.key) });
+    this.filter = options.filter;
+    this.sampler = settings.sampling === undefined ? undefined : new Sampler(settings.sampling);
+    this.decoder = new Decoder(this.batch, {
+      key: settings.key,
+      tunnels: settings.tunnels,
+      checksums: settings.checksums,
+      shard,
+      shards,
+      seed,
+    });
+    this.meter = new FlowMeter(this.decoder, {
+      key: settings.key,
+      idleNanos: idleNanos(settings.timeouts),
+      activeNanos: settings.timeouts.active * 1e6,
+      maxFlows: Math.max(1, Math.ceil(settings.maxFlows / shards)),
+      whenFull: settings.whenFull,
+      hooks: [...createFeatures(settings.features).hooks, ...(options.hooks ?? [])],
+      maxFragments: settings.maxFragments,
+      fragmentNanos: settings.fragmentTimeout * 1e6,
+    });
+  }
+
+  /** Filters, samples and decodes the batch that a source has filled. */
+  decode(): void {
+    const { batch } = this;
+    const n = batch.count;
+    batch.verdict.fill(0, 0, n);
+    this.filter?.select(batch, 0, n);
+    this.sampler?.selectPackets(batch, 0, n);
+    this.decoder.decode(batch, 0, n);
+    this.sampler?.selectFlows(batch, 0, n, this.decoder.verdicts);
+  }
+}

@@ -1,0 +1,73 @@
+import { ROW_WORDS } from '../model/row.js';
+import { CELL_WORDS, copyRecord } from './layout.js';
+import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
+
+/** Batches that may wait to be taken; the meter stops when there is no room for what one step can produce. */
+const WAITING = 8;
+const STEP_BATCHES = 2;
+
+/** Finished records on their way out of the meter, copied from their rows into batches. Bounded. */
+export class RecordQueue {
+  readonly layout: RecordLayout;
+  /** Records that were put in. */
+  count = 0;
+  private current: RecordBatch | undefined;
+  private readonly full: RecordBatch[] = [];
+  private readonly spare: RecordBatch[] = [];
+
+  constructor(layout: RecordLayout) {
+    this.layout = layout;
+  }
+
+  /** True while there is room for at least RECORD_BATCH_SIZE records. */
+  get hasRoom(): boolean {
+    return this.full.length <= WAITING - STEP_BATCHES;
+  }
+
+  /** True if a full batch waits. */
+  get ready(): boolean {
+    return this.full.length > 0;
+  }
+
+  /** Copies one record: the row and its `keyWords` additional key words, its side row, and what stands aside of it. */
+  put(
+    words: Int32Array,
+    from: number,
+    keyWords: number,
+    side: Int32Array,
+    sideFrom: number,
+    sideWords: number,
+    quoted: Int32Array | undefined,
+  ): void {
+    this.current ??= this.spare.pop() ?? new RecordBatch(this.layout);
+    const batch = this.current;
+    const target = batch.words;
+    let at = batch.count * this.layout.stride;
+    copyRecord(words, from, target, at);
+    at += ROW_WORDS;
+    for (let w = 0; w < keyWords; w++) target[at + w] = words[from + CELL_WORDS + w];
+    at += keyWords + (keyWords & 1);
+    for (let w = 0; w < sideWords; w++) target[at + w] = side[sideFrom + w];
+    if (quoted !== undefined) batch.quoted.set(batch.count, quoted);
+    this.count++;
+    if (++batch.count === batch.capacity) {
+      this.full.push(batch);
+      this.current = undefined;
+    }
+  }
+
+  /** The next full batch; with `partial`, also one that is not full. Give it back when done. */
+  take(partial: boolean): RecordBatch | undefined {
+    const batch = this.full.shift();
+    if (batch !== undefined || !partial) return batch;
+    const rest = this.current;
+    this.current = undefined;
+    return rest;
+  }
+
+  give(batch: RecordBatch): void {
+    batch.count = 0;
+    batch.quoted.clear();
+    if (this.spare.length < WAITING) this.spare.push(batch);
+  }
+}

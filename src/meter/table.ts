@@ -1,0 +1,135 @@
+import { ErrorCode, RheoError } from '../core/errors.js';
+import { CELL_WORDS, LINE_WORDS } from './layout.js';
+
+/** Rows that may be taken beyond `maxFlows`: flows that ended in the present batch keep theirs until its end. */
+const SPARE_ROWS = 2048;
+const SMALLEST_INDEX = 1 << 12;
+/**
+ * Large blocks of memory come from the system with 16 bytes of the allocator's in front; beginning 48 bytes later puts rows
+ * on cache lines. Where that is not so, only a little speed is lost.
+ */
+const ALIGNMENT_BYTES = 48;
+/** 2^25 rows of 32 words keep word offsets within 31 bits. */
+export const MOST_FLOWS = 1 << 25;
+
+/**
+ * The flow table: rows of fixed width in one typed array, and an index of (row, hash) pairs, open addressing with linear
+ * probing and backward-shift deletion, never more than half full. Row 0 is never used, so that 0 means "none".
+ *
+ * The rows' memory is reserved at the start and taken from the system page by page as rows are used; the index grows by
+ * doubling up to what `maxFlows` needs, so that a small table stays in the cache.
+ */
+export class FlowTable {
+  readonly maxFlows: number;
+  /** Words of a row: CELL_WORDS and additional key words, whole cache lines. */
+  readonly stride: number;
+  readonly words: Int32Array;
+  readonly unsigned: Uint32Array;
+  /** Pairs of words: row (0 = free), hash. */
+  index: Int32Array;
+  /** Slots − 1. */
+  mask: number;
+  /** Flows in the table. */
+  live = 0;
+
+  private nextFresh = 1;
+  private freeCount = 0;
+  private readonly freeRows: Int32Array;
+
+  constructor(maxFlows: number, keyWords: number) {
+    if (!(maxFlows >= 1 && maxFlows <= MOST_FLOWS)) {
+      throw new RheoError(ErrorCode.usage, `max-flows must be between 1 and ${MOST_FLOWS}, not ${maxFlows}`);
+    }
+    this.maxFlows = Math.floor(maxFlows);
+    this.stride = Math.ceil((CELL_WORDS + keyWords) / LINE_WORDS) * LINE_WORDS;
+    const rows = this.rows;
+    try {
+      const buffer = new ArrayBuffer(rows * this.stride * 4 + ALIGNMENT_BYTES);
+      this.words = new Int32Array(buffer, ALIGNMENT_BYTES);
+      this.unsigned = new Uint32Array(buffer, ALIGNMENT_BYTES);
+      this.freeRows = new Int32Array(rows);
+    } catch (cause) {
+      throw new RheoError(ErrorCode.limit, `no memory for a table of ${maxFlows} flows`, {
+        remedy: 'give a smaller --max-flows',
+        cause,
+      });
+    }
+    this.index = new Int32Array(SMALLEST_INDEX * 2);
+    this.mask = SMALLEST_INDEX - 1;
+  }
+
+  /** Rows in all, row 0 and spare ones included. */
+  get rows(): number {
+    return this.maxFlows + SPARE_ROWS + 1;
+  }
+
+  /** A free row; its words are those of the flow before. There is always one while at most SPARE_ROWS are closing. */
+  take(): number {
+    if (this.freeCount > 0) return this.freeRows[--this.freeCount];
+    return this.nextFresh++;
+  }
+
+  give(row: number): void {
+    this.freeRows[this.freeCount++] = row;
+  }
+
+  /** Highest row number ever used, plus one. */
+  get used(): number {
+    return this.nextFresh;
+  }
+
+  /** Enters a row that is not in the index. */
+  insert(hash: number, row: number): void {
+    if (this.live * 2 > this.mask) this.grow();
+    place(this.index, this.mask, hash, row);
+    this.live++;
+  }
+
+  /** Takes a row out of the index, moving back those behind it that may stand nearer to their place. */
+  remove(hash: number, row: number): void {
+    const { index, mask } = this;
+    let slot = hash & mask;
+    while (index[slot << 1] !== row) slot = (slot + 1) & mask;
+    let hole = slot;
+    for (;;) {
+      slot = (slot + 1) & mask;
+      const other = index[slot << 1];
+      if (other === 0) break;
+      const home = index[(slot << 1) | 1] & mask;
+      // The entry may move into the hole unless its home lies cyclically in (hole, slot].
+      if (((slot - home) & mask) >= ((slot - hole) & mask)) {
+        index[hole << 1] = other;
+        index[(hole << 1) | 1] = index[(slot << 1) | 1];
+        hole = slot;
+      }
+    }
+    index[hole << 1] = 0;
+    this.live--;
+  }
+
+  /** Points the entry of a row at another row with the same key. */
+  replace(hash: number, row: number, by: number): void {
+    const { index, mask } = this;
+    let slot = hash & mask;
+    while (index[slot << 1] !== row) slot = (slot + 1) & mask;
+    index[slot << 1] = by;
+  }
+
+  private grow(): void {
+    const old = this.index;
+    const index = new Int32Array(old.length * 2);
+    const mask = (this.mask << 1) | 1;
+    for (let at = 0; at < old.length; at += 2) {
+      if (old[at] !== 0) place(index, mask, old[at + 1], old[at]);
+    }
+    this.index = index;
+    this.mask = mask;
+  }
+}
+
+function place(index: Int32Array, mask: number, hash: number, row: number): void {
+  let slot = hash & mask;
+  while (index[slot << 1] !== 0) slot = (slot + 1) & mask;
+  index[slot << 1] = row;
+  index[(slot << 1) | 1] = hash;
+}

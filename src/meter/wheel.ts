@@ -1,0 +1,175 @@
+import { CLASS_SHIFT } from '../model/row.js';
+import { Cell } from './layout.js';
+import type { FlowTable } from './table.js';
+
+/** Ticks a second of packet time, and ticks that a wheel spans (17 minutes; later deadlines come round again). */
+export const TICKS_PER_SECOND = 4;
+export const TICK_NANOS = 1e9 / TICKS_PER_SECOND;
+const SLOTS = 4096;
+const SLOT_MASK = SLOTS - 1;
+const CLASSES = 8;
+/** Rows of a slot that eviction compares. */
+const COMPARED = 16;
+
+/**
+ * Timer wheels, one for each timeout class: slots of doubly linked rows, by the tick of their deadline. A packet only
+ * stores its time in the row; the row is looked at when its slot comes up and put further on if packets have come since.
+ * As all flows of a class have the same idle timeout, the first untouched row of a class is its least recently seen one,
+ * to within a tick: the eviction of a full table needs no other order.
+ */
+export class Wheel {
+  private readonly table: FlowTable;
+  private readonly heads = new Int32Array(CLASSES * SLOTS);
+  private readonly tails = new Int32Array(CLASSES * SLOTS);
+  /** Idle timeout (ns) by class, and active timeout (ns). */
+  private readonly idleNanos: Float64Array;
+  private readonly activeNanos: number;
+  /** Last tick that was processed. */
+  tick = 0;
+  private started = false;
+  /** Times are reckoned from this second on, so that doubles hold their nanoseconds exactly (104 days each way). */
+  private baseSeconds = 0;
+  /** For eviction: by class, the first tick whose slot may hold rows. */
+  private readonly first = new Float64Array(CLASSES);
+
+  constructor(table: FlowTable, idleNanos: Float64Array, activeNanos: number) {
+    this.table = table;
+    this.idleNanos = idleNanos;
+    this.activeNanos = activeNanos;
+  }
+
+  /** Sets the present tick without processing what lies between: at the first packet, and when time has stepped back. */
+  reset(tick: number): void {
+    if (!this.started) this.baseSeconds = Math.floor(tick / TICKS_PER_SECOND);
+    this.tick = tick;
+    this.first.fill(tick);
+    this.started = true;
+  }
+
+  get running(): boolean {
+    return this.started;
+  }
+
+  /** Tick after which the row is due: the earlier of idle and active deadline. */
+  private deadline(row: number): number {
+    const { words, unsigned, stride } = this.table;
+    const k = row * stride;
+    const idle = this.idleNanos[(words[k + Cell.state] >>> CLASS_SHIFT) & 15];
+    const base = this.baseSeconds;
+    const byIdle = (unsigned[k + Cell.lastSeconds] - base) * 1e9 + words[k + Cell.lastNanos] + idle;
+    const byActive = (unsigned[k + Cell.startSeconds] - base) * 1e9 + words[k + Cell.startNanos] + this.activeNanos;
+    return base * TICKS_PER_SECOND + Math.floor((byIdle < byActive ? byIdle : byActive) / TICK_NANOS) + 1;
+  }
+
+  /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
+  add(row: number): void {
+    const { words, stride } = this.table;
+    const k = row * stride;
+    const cls = (words[k + Cell.state] >>> CLASS_SHIFT) & 15;
+    let due = this.deadline(row);
+    if (due <= this.tick) due = this.tick + 1;
+    else if (due > this.tick + SLOTS - 1) due = this.tick + SLOTS - 1;
+    if (due < this.first[cls]) this.first[cls] = due;
+    const slot = cls * SLOTS + (due & SLOT_MASK);
+    const tail = this.tails[slot];
+    words[k + Cell.previous] = tail;
+    words[k + Cell.next] = 0;
+    words[k + Cell.slot] = slot;
+    if (tail !== 0) words[tail * stride + Cell.next] = row;
+    else this.heads[slot] = row;
+    this.tails[slot] = row;
+  }
+
+  remove(row: number): void {
+    const { words, stride } = this.table;
+    const k = row * stride;
+    const previous = words[k + Cell.previous];
+    const next = words[k + Cell.next];
+    if (previous !== 0) words[previous * stride + Cell.next] = next;
+    else this.heads[words[k + Cell.slot]] = next;
+    if (next !== 0) words[next * stride + Cell.previous] = previous;
+    else this.tails[words[k + Cell.slot]] = previous;
+  }
+
+  /**
+   * Advances to `tick`; calls `expire(row)` for each row that is due (which must remove it) until `room()` says stop.
+   * Returns true when all is done; else call again.
+   */
+  advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
+    const { words, stride } = this.table;
+    if (tick - this.tick > SLOTS) this.tick = tick - SLOTS;
+    while (this.tick < tick) {
+      const now = this.tick + 1;
+      for (let cls = 0; cls < CLASSES; cls++) {
+        const slot = cls * SLOTS + (now & SLOT_MASK);
+        let row = this.heads[slot];
+        while (row !== 0) {
+          if (!room()) return false;
+          const next = words[row * stride + Cell.next];
+          if (this.deadline(row) <= now) expire(row);
+          else {
+            this.remove(row);
+            this.add(row);
+          }
+          row = next;
+        }
+      }
+      this.tick = now;
+    }
+    return true;
+  }
+
+  /**
+   * The least recently seen row (to within a tick) over all classes, or of the classes in `only` (in that order, the first
+   * that has one). 0 if there is none.
+   */
+  oldest(only?: readonly number[]): number {
+    const { words, unsigned, stride } = this.table;
+    let best = 0;
+    let bestSeen = Infinity;
+    const n = only === undefined ? CLASSES : only.length;
+    for (let c = 0; c < n; c++) {
+      const row = this.oldestOf(only === undefined ? c : only[c]);
+      if (row === 0) continue;
+      if (only !== undefined) return row;
+      const k = row * stride;
+      const seen = (unsigned[k + Cell.lastSeconds] - this.baseSeconds) * 1e9 + words[k + Cell.lastNanos];
+      if (seen < bestSeen) {
+        best = row;
+        bestSeen = seen;
+      }
+    }
+    return best;
+  }
+
+  private oldestOf(cls: number): number {
+    const { words, unsigned, stride } = this.table;
+    const end = this.tick + SLOTS;
+    if (this.first[cls] <= this.tick) this.first[cls] = this.tick + 1;
+    for (; this.first[cls] < end; this.first[cls]++) {
+      const slot = cls * SLOTS + (this.first[cls] & SLOT_MASK);
+      let best = 0;
+      let bestSeen = Infinity;
+      let compared = 0;
+      for (let row = this.heads[slot]; row !== 0 && compared < COMPARED; ) {
+        const k = row * stride;
+        const next = words[k + Cell.next];
+        const due = Math.min(this.deadline(row), end - 1);
+        if (((words[k + Cell.state] >>> CLASS_SHIFT) & 15) !== cls || due > this.first[cls]) {
+          this.remove(row);
+          this.add(row);
+        } else {
+          compared++;
+          const seen = (unsigned[k + Cell.lastSeconds] - this.baseSeconds) * 1e9 + words[k + Cell.lastNanos];
+          if (seen < bestSeen) {
+            best = row;
+            bestSeen = seen;
+          }
+        }
+        row = next;
+      }
+      if (best !== 0) return best;
+    }
+    return 0;
+  }
+}

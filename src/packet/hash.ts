@@ -1,0 +1,63 @@
+import type { Batch } from './batch.js';
+import { Mark } from './batch.js';
+
+/** Secret of the keyed hash: two random 32-bit words, drawn at start. */
+export type HashSeed = readonly [number, number];
+
+const rounds = 3;
+const message = new Int32Array(32);
+
+/**
+ * Hashes the flow keys of packets [from, to) that were accepted (verdict 0) into `batch.hash`.
+ *
+ * HalfSipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF"), over the words of the key; the length
+ * block is left out, as the IP version in the second word already tells how many words follow. A keyed
+ * pseudo-random function and not just a mixer with a seed, because whoever sends packets chooses the keys: it must not be
+ * possible to aim at one bucket of the flow table.
+ */
+export function hashKeys(batch: Batch, from: number, to: number, seed: HashSeed): void {
+  const { a0, a1, a2, a3, b0, b1, b2, b3, ports, meta, keyExtra, keyWords, hash, verdict, marks } = batch;
+  const k0 = seed[0];
+  const k1 = seed[1];
+  for (let i = from; i < to; i++) {
+    if (verdict[i] !== 0) continue;
+    message[0] = ports[i];
+    message[1] = meta[i];
+    message[2] = a0[i];
+    message[3] = b0[i];
+    let n = 4;
+    if ((marks[i] & Mark.ipv6) !== 0) {
+      message[4] = a1[i];
+      message[5] = a2[i];
+      message[6] = a3[i];
+      message[7] = b1[i];
+      message[8] = b2[i];
+      message[9] = b3[i];
+      n = 10;
+    }
+    for (let k = 0; k < keyWords; k++) message[n++] = keyExtra[i * keyWords + k];
+
+    let v0 = k0;
+    let v1 = k1;
+    let v2 = 0x6c796765 ^ k0;
+    let v3 = 0x74656462 ^ k1;
+    for (let r = 0; r < n + rounds; r++) {
+      let m = 0;
+      if (r < n) m = message[r];
+      else if (r === n) v2 ^= 0xff;
+      v3 ^= m;
+      v0 = (v0 + v1) | 0;
+      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+      v0 = (v0 << 16) | (v0 >>> 16);
+      v2 = (v2 + v3) | 0;
+      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+      v2 = (v2 << 16) | (v2 >>> 16);
+      v0 ^= m;
+    }
+    hash[i] = v1 ^ v3;
+  }
+}
