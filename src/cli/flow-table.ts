@@ -1,6 +1,6 @@
 import type { Output } from '../export/output.js';
 import { jsonText } from '../export/value-text.js';
-import { icmpType } from '../model/core-fields.js';
+import { icmpType, recordDuration } from '../model/core-fields.js';
 import type { RecordField } from '../model/hook.js';
 import { PROTOCOL_NAMES } from '../model/protocols.js';
 import { approximateCounter } from '../model/record.js';
@@ -10,7 +10,7 @@ import type { RecordSink } from '../model/sink.js';
 import { timeText } from '../model/time-text.js';
 import { KeyKind } from '../packet/key.js';
 import type { NameBook } from './names.js';
-import { durationSeconds, endpointPort, endpointText } from './order.js';
+import { durationSeconds, endpointPort, endpointText, type Measure, totalBytes, totalPackets } from './order.js';
 import { renderTable, type TableColumn, type TableStyle } from './table.js';
 import { safeText } from './text.js';
 import { durationForPeople, scaled } from './units.js';
@@ -29,6 +29,11 @@ function counterCell(batch: RecordBatch, at: number, a: number, b: number, respo
   const initiatorB = (batch.words[at + Row.state] & State.initiatorB) !== 0;
   return approximateCounter(batch.unsigned, at + (initiatorB === responder ? a : b));
 }
+
+/** Terminals with fewer columns show both directions in one number. */
+const NARROW = 100;
+/** Those with fewer leave out the time. */
+const WIDE = 110;
 
 /** Columns of a table without --fields: what people ask first. */
 function defaultColumns(options: TableOptions): CellColumn[] {
@@ -50,43 +55,65 @@ function defaultColumns(options: TableOptions): CellColumn[] {
     align: 'right',
     cell: (batch, index) => text(counterCell(batch, index * batch.layout.stride, a, b, responder)),
   });
-  return [
-    {
-      title: 'PROTO',
-      align: 'left',
-      cell(batch, index) {
-        const at = index * batch.layout.stride;
-        const meta = batch.words[at + Row.meta];
-        const proto = (meta & KeyKind.anyProtocol) !== 0 ? undefined : PROTOCOL_NAMES[meta & 0xff];
-        const icmp = (meta & KeyKind.icmp) !== 0 ? { type: icmpType(batch.words, at) } : undefined;
-        return names.protocol(proto, icmp);
-      },
+  const proto: CellColumn = {
+    title: 'PROTO',
+    align: 'left',
+    cell(batch, index) {
+      const at = index * batch.layout.stride;
+      const meta = batch.words[at + Row.meta];
+      const name = (meta & KeyKind.anyProtocol) !== 0 ? undefined : PROTOCOL_NAMES[meta & 0xff];
+      const icmp = (meta & KeyKind.icmp) !== 0 ? { type: icmpType(batch.words, at) } : undefined;
+      return names.protocol(name, icmp);
     },
-    { title: 'SOURCE', align: 'left', shrinkTo: 12, cell: endpointCell(false) },
-    { title: 'DESTINATION', align: 'left', shrinkTo: 12, cell: endpointCell(true) },
+  };
+  const source: CellColumn = { title: 'SOURCE', align: 'left', shrinkTo: 12, cell: endpointCell(false) };
+  const destination: CellColumn = { title: 'DESTINATION', align: 'left', shrinkTo: 12, cell: endpointCell(true) };
+  const duration: CellColumn = {
+    title: 'DURATION',
+    align: 'right',
+    cell(batch, index) {
+      const at = index * batch.layout.stride;
+      return units ? durationForPeople(durationSeconds(batch, at)) : recordDuration(batch, at);
+    },
+  };
+  const width = options.width ?? Number.POSITIVE_INFINITY;
+  if (width < NARROW) {
+    const total = (title: string, text: (value: number) => string, measure: Measure): CellColumn => ({
+      title,
+      align: 'right',
+      cell: (batch, index) => text(measure(batch, index * batch.layout.stride)),
+    });
+    return [
+      proto,
+      source,
+      destination,
+      total('PACKETS', count, totalPackets),
+      total('BYTES', bytes, totalBytes),
+      duration,
+    ];
+  }
+  const columns: CellColumn[] = [
+    proto,
+    source,
+    destination,
     sum('PACKETS', Row.packetsA, Row.packetsB, false, count),
     sum('REPLIES', Row.packetsA, Row.packetsB, true, count),
     sum('SENT', Row.octetsA, Row.octetsB, false, bytes),
     sum('RECEIVED', Row.octetsA, Row.octetsB, true, bytes),
-    {
-      title: 'DURATION',
-      align: 'right',
-      cell(batch, index) {
-        const seconds = durationSeconds(batch, index * batch.layout.stride);
-        return units ? durationForPeople(seconds) : String(Number(seconds.toFixed(6)));
-      },
-    },
-    {
-      title: 'START',
-      align: 'left',
-      cell(batch, index) {
-        const at = index * batch.layout.stride;
-        const text = timeText(batch.unsigned[at + Row.startSeconds], batch.unsigned[at + Row.startNanos]);
-        // The time of day is enough for a person; the line below the table has the date.
-        return units ? text.slice(11, 19) : text;
-      },
-    },
+    duration,
   ];
+  if (width < WIDE) return columns;
+  columns.push({
+    title: 'START',
+    align: 'left',
+    cell(batch, index) {
+      const at = index * batch.layout.stride;
+      const text = timeText(batch.unsigned[at + Row.startSeconds], batch.unsigned[at + Row.startNanos]);
+      // The time of day is enough for a person; the line below the table has the date.
+      return units ? text.slice(11, 19) : text;
+    },
+  });
+  return columns;
 }
 
 /** Columns of `--fields`. */

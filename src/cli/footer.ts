@@ -71,7 +71,7 @@ export function hasLoss(summary: Summary): boolean {
     any(pick(summary.refused, (name) => !NOT_LOST.has(name))) ||
     summary.dropped > 0 ||
     any(summary.damaged) ||
-    (summary.flows.ended['resources'] ?? 0) > 0 ||
+    (summary.flows.ended.resources ?? 0) > 0 ||
     summary.warnings.length > 0 ||
     !summary.balanced
   );
@@ -102,7 +102,7 @@ export function lossLines(summary: Summary, verbose: boolean): string[] {
   if (Object.keys(lost).length > 0) lines.push(`lost: ${list(lost, REASONS)}`);
   if (summary.dropped > 0) lines.push(`lost before the capture: ${grouped(summary.dropped)} packets dropped`);
   if (Object.values(summary.damaged).some((count) => count > 0)) lines.push(`damaged: ${list(summary.damaged, {})}`);
-  const early = summary.flows.ended['resources'] ?? 0;
+  const early = summary.flows.ended.resources ?? 0;
   if (early > 0) lines.push(`ended early for want of room: ${plural(early, 'flow')} (--max-flows)`);
   if (Object.keys(leftOut).length > 0) lines.push(`left out: ${list(leftOut, REASONS)}`);
   if (verbose) {

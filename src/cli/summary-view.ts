@@ -55,7 +55,8 @@ function label(name: HistogramName, bucket: Bucket, units: boolean): string {
   }
   const text = (value: number): string => {
     if (!units) return String(value);
-    return name === 'sizes' ? scaled(value, 'B') : durationForPeople(value);
+    // Limits are round: 1.00 kB is 1 kB.
+    return (name === 'sizes' ? scaled(value, 'B') : durationForPeople(value)).replace(/\.0+ /, ' ');
   };
   if (from === 0) return `< ${text(to ?? 0)}`;
   return to === undefined ? `≥ ${text(from)}` : `${text(from)} – ${text(to)}`;

@@ -15,7 +15,7 @@ const USUAL_WIDTH = 80;
 /** @param noColor --no-color was given */
 export function terminal(environment: NodeJS.ProcessEnv, noColor: boolean): Terminal {
   const outputIsTerminal = isatty(1);
-  const plain = noColor || (environment['NO_COLOR'] ?? '') !== '' || environment['TERM'] === 'dumb';
+  const plain = noColor || (environment.NO_COLOR ?? '') !== '' || environment.TERM === 'dumb';
   return {
     outputIsTerminal,
     errorIsTerminal: isatty(2),

@@ -112,15 +112,9 @@ export class TickClock {
     } else {
       this.seconds = 0;
       const right = shift - 64;
+      // From 2^-96 seconds on, all that 64 bits hold is less than a nanosecond.
       fractionHigh = right < 32 ? high >>> right : 0;
-      fractionLow =
-        right === 0
-          ? low
-          : right < 32
-            ? ((high << (32 - right)) | (low >>> right)) >>> 0
-            : right < 64
-              ? high >>> (right - 32)
-              : 0;
+      fractionLow = right === 0 ? low : right < 32 ? ((high << (32 - right)) | (low >>> right)) >>> 0 : 0;
     }
     let product = (fractionLow & 0xffff) * 1e9;
     product = Math.floor(product / 0x10000) + (fractionLow >>> 16) * 1e9;

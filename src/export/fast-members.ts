@@ -7,7 +7,7 @@ import type { RecordBatch } from '../model/record-batch.js';
 import { END_REASON_NAMES, REASON_SHIFT, Row, State } from '../model/row.js';
 import { secondText } from '../model/time-text.js';
 import { KeyKind } from '../packet/key.js';
-import { type ByteWriter, ascii } from './byte-writer.js';
+import { ascii, type ByteWriter } from './byte-writer.js';
 
 /**
  * Writers of the members that every record has, straight from the words of the batch to bytes. Each writes what the field of

@@ -166,7 +166,7 @@ function binary(
 }
 
 /** Arithmetic as the packet filter machine has it: unsigned, 32 bits; a shift by more than 31 gives 0. */
-export function calculate(operator: ArithmeticOperator, left: number, right: number): number {
+function calculate(operator: ArithmeticOperator, left: number, right: number): number {
   switch (operator) {
     case '+':
       return (left + right) >>> 0;

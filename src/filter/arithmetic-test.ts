@@ -1,11 +1,10 @@
-import { calculate } from './arithmetic-parser.js';
 import type { Arithmetic, Node } from './ast.js';
 import { type Frame, readByte, readShort, readWord, type Test } from './frame.js';
 import type { Position } from './position.js';
 import { firstFragmentTest, protocolTest } from './transport-test.js';
 
 type RelationNode = Extract<Node, { kind: 'relation' }>;
-/** Value as an unsigned 32-bit number. */
+/** 32 bits as a signed number: an unsigned one above 2³¹ would be allocated on the way from closure to closure. */
 type Value = (frame: Frame) => number;
 type EtherTypeTest = (etherType: number, at: number) => Test;
 
@@ -34,27 +33,27 @@ function comparison(node: RelationNode, left: Value, right: Value): Test {
     case '!=':
       return (frame) => left(frame) !== right(frame);
     case '<':
-      return (frame) => left(frame) < right(frame);
+      return (frame) => left(frame) >>> 0 < right(frame) >>> 0;
     case '<=':
-      return (frame) => left(frame) <= right(frame);
+      return (frame) => left(frame) >>> 0 <= right(frame) >>> 0;
     case '>':
-      return (frame) => left(frame) > right(frame);
+      return (frame) => left(frame) >>> 0 > right(frame) >>> 0;
     case '>=':
-      return (frame) => left(frame) >= right(frame);
+      return (frame) => left(frame) >>> 0 >= right(frame) >>> 0;
   }
 }
 
 function value(position: Position, node: Arithmetic, guards: Test[], etherType: EtherTypeTest): Value {
   switch (node.kind) {
     case 'constant': {
-      const constant = node.value;
+      const constant = node.value | 0;
       return () => constant;
     }
     case 'length':
-      return (frame) => frame.wire;
+      return (frame) => frame.wire | 0;
     case 'negate': {
       const operand = value(position, node.operand, guards, etherType);
-      return (frame) => -operand(frame) >>> 0;
+      return (frame) => -operand(frame) | 0;
     }
     case 'binary':
       return binaryValue(position, node, guards, etherType);
@@ -75,30 +74,46 @@ function binaryValue(
   const right = value(position, node.right, [], etherType);
   switch (operator) {
     case '&':
-      return (frame) => (left(frame) & right(frame)) >>> 0;
+      return (frame) => left(frame) & right(frame);
+    case '|':
+      return (frame) => left(frame) | right(frame);
+    case '^':
+      return (frame) => left(frame) ^ right(frame);
     case '+':
-      return (frame) => (left(frame) + right(frame)) >>> 0;
+      return (frame) => (left(frame) + right(frame)) | 0;
     case '-':
-      return (frame) => (left(frame) - right(frame)) >>> 0;
-    case '/':
-    case '%':
+      return (frame) => (left(frame) - right(frame)) | 0;
+    case '*':
+      return (frame) => Math.imul(left(frame), right(frame));
+    case '<<':
       return (frame) => {
-        const dividend = left(frame);
-        const divisor = right(frame);
-        if (divisor === 0) {
-          frame.rejected = true;
-          return 0;
-        }
-        return calculate(operator, dividend, divisor);
+        const value = left(frame);
+        const bits = right(frame);
+        return (bits & ~31) === 0 ? value << bits : 0;
       };
-    default:
-      return (frame) => calculate(operator, left(frame), right(frame));
+    case '>>':
+      return (frame) => {
+        const value = left(frame);
+        const bits = right(frame);
+        return (bits & ~31) === 0 ? (value >>> bits) | 0 : 0;
+      };
+    case '/':
+    case '%': {
+      const isDivision = operator === '/';
+      return (frame) => {
+        const dividend = left(frame) >>> 0;
+        const divisor = right(frame) >>> 0;
+        if (divisor !== 0) return isDivision ? (dividend / divisor) | 0 : (dividend % divisor) | 0;
+        frame.rejected = true;
+        return 0;
+      };
+    }
   }
 }
 
 function reader(size: 1 | 2 | 4): (frame: Frame, offset: number) => number {
   if (size === 1) return readByte;
-  return size === 2 ? readShort : (frame, offset) => readWord(frame, offset) >>> 0;
+  return size === 2 ? readShort : readWord;
 }
 
 function loadValue(
@@ -154,7 +169,7 @@ function load(
     if (isLink) return (frame) => read(frame, frame.linkBase + offset);
     return (frame) => read(frame, frame.payloadBase + offset);
   }
-  return (frame) => read(frame, (isLink ? frame.linkBase : frame.payloadBase) + header + index(frame));
+  return (frame) => read(frame, (isLink ? frame.linkBase : frame.payloadBase) + header + (index(frame) >>> 0));
 }
 
 function nextHeaderTest(networkHeader: number, protocol: number): Test {

@@ -1,7 +1,9 @@
+import { linkTypeName } from '../codec/link-type.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { Batch } from '../packet/batch.js';
 import { Refusal } from '../packet/refusal.js';
 import type { Arithmetic, Node } from './ast.js';
+import { quote } from './error.js';
 import { Frame, type Test } from './frame.js';
 import { generate } from './generate.js';
 import { ETHERNET, layoutOf } from './layout.js';
@@ -99,10 +101,10 @@ function readsBytes(node: Arithmetic): boolean {
 }
 
 function unknownLink(expression: string, link: number): RheoError {
+  const name = linkTypeName(link) ?? 'not a registered one';
   return new RheoError(
     ErrorCode.filter,
-    `the filter "${expression.length > 60 ? `${expression.slice(0, 60)}…` : expression}" ` +
-      `cannot look into packets of link type ${link}`,
+    `the filter ${quote(expression)} cannot look into packets of link type ${link} (${name})`,
     { remedy: 'read this capture without a filter' },
   );
 }

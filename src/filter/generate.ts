@@ -82,7 +82,9 @@ function chain(tests: readonly Test[], operators: readonly ('and' | 'or')[]): Te
 function macOffset(node: { at: number }, position: Position): number {
   const { mac, name } = position.layout;
   if (mac !== undefined) return mac;
-  if (position.layout.field === 'wlan') throw notYet(position.expression, node.at, `looking at addresses of ${name}`);
+  if (position.layout.field === 'wlan' || position.layout.field === 'llc') {
+    throw notYet(position.expression, node.at, `looking at the link addresses of ${name}`);
+  }
   throw filterError(
     position.expression,
     node.at,

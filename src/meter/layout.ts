@@ -1,11 +1,10 @@
 import { Row } from '../model/row.js';
 
 /**
- * A flow's row in the table, 32 words: the first cache line (16 words) has all that an IPv4 packet reads or writes, the
- * second what IPv6 and rare events need. Records have the order of model/row.ts; `copyRecord` is the way from one to the
- * other. Meanings and units are those of `Row`.
+ * A flow's row in the table, in two parts. The hot part is one cache line: all that a packet of an IPv4 flow reads or
+ * writes. Meanings and units are those of model/row.ts, which is the order in records; `copyRecord` is the way there.
  */
-export const Cell = {
+export const Hot = {
   a0: 0,
   b0: 1,
   ports: 2,
@@ -23,68 +22,64 @@ export const Cell = {
   octetsB: 13,
   hash: 14,
   iface: 15,
-  a1: 16,
-  a2: 17,
-  a3: 18,
-  b1: 19,
-  b2: 20,
-  b3: 21,
-  /** High words, each CARRY words behind its low one. */
-  packetsHighA: 22,
-  octetsHighA: 23,
-  packetsHighB: 24,
-  octetsHighB: 25,
-  previous: 26,
-  next: 27,
-  slot: 28,
-  finA: 29,
-  finB: 30,
-  icmpErrors: 31,
 } as const;
-/** From the low word of a counter to its high word. */
-export const CARRY: number = Cell.packetsHighA - Cell.packetsA;
-/** Words of a row without additional key words. */
-export const CELL_WORDS = 32;
-/** Rows begin on a cache line: their width is a multiple of this. */
-export const LINE_WORDS = 16;
+export const HOT_WORDS = 16;
 
-/** Position in the record → cell of the row, for all words of a record that come from the table. */
-const CELL_OF: Int32Array = new Int32Array(32);
-for (const [name, at] of Object.entries({
-  a: Cell.a0,
-  b: Cell.b0,
-  ports: Cell.ports,
-  meta: Cell.meta,
-  state: Cell.state,
-  hash: Cell.hash,
-  lastSeconds: Cell.lastSeconds,
-  lastNanos: Cell.lastNanos,
-  tcpFlags: Cell.tcpFlags,
-  icmpErrors: Cell.icmpErrors,
-  startSeconds: Cell.startSeconds,
-  startNanos: Cell.startNanos,
-  packetsA: Cell.packetsA,
-  octetsA: Cell.octetsA,
-  packetsB: Cell.packetsB,
-  octetsB: Cell.octetsB,
-  previous: Cell.previous,
-  next: Cell.next,
-  slot: Cell.slot,
-  finA: Cell.finA,
-  finB: Cell.finB,
-  iface: Cell.iface,
-} satisfies Record<keyof typeof Row, number>)) {
-  CELL_OF[Row[name as keyof typeof Row]] = at;
-}
-for (let k = 1; k < 4; k++) {
-  CELL_OF[Row.a + k] = Cell.a1 + k - 1;
-  CELL_OF[Row.b + k] = Cell.b1 + k - 1;
-}
-for (const counter of ['packetsA', 'octetsA', 'packetsB', 'octetsB'] as const) {
-  CELL_OF[Row[counter] + 1] = Cell[counter] + CARRY;
-}
+/** The cold part: the rest of IPv6 addresses, rare events, then the additional key words. */
+export const Cold = {
+  a1: 0,
+  a2: 1,
+  a3: 2,
+  b1: 3,
+  b2: 4,
+  b3: 5,
+  /** High words of the counters, in the order of the low ones. */
+  packetsHighA: 6,
+  octetsHighA: 7,
+  packetsHighB: 8,
+  octetsHighB: 9,
+  previous: 10,
+  next: 11,
+  slot: 12,
+  finA: 13,
+  finB: 14,
+  icmpErrors: 15,
+} as const;
+export const COLD_WORDS = 16;
 
-/** Copies a row of the table (first word `from`) to a record (first word `to`). */
-export function copyRecord(words: Int32Array, from: number, record: Int32Array, to: number): void {
-  for (let w = 0; w < 32; w++) record[to + w] = words[from + CELL_OF[w]];
+/** Copies the row of a flow (first words `hot`, `cold`) to a record (first word `to`). */
+export function copyRecord(
+  hotWords: Int32Array,
+  hot: number,
+  coldWords: Int32Array,
+  cold: number,
+  record: Int32Array,
+  to: number,
+): void {
+  record[to + Row.a] = hotWords[hot + Hot.a0];
+  record[to + Row.b] = hotWords[hot + Hot.b0];
+  for (let w = 0; w < 3; w++) {
+    record[to + Row.a + 1 + w] = coldWords[cold + Cold.a1 + w];
+    record[to + Row.b + 1 + w] = coldWords[cold + Cold.b1 + w];
+  }
+  record[to + Row.ports] = hotWords[hot + Hot.ports];
+  record[to + Row.meta] = hotWords[hot + Hot.meta];
+  record[to + Row.state] = hotWords[hot + Hot.state];
+  record[to + Row.hash] = hotWords[hot + Hot.hash];
+  record[to + Row.lastSeconds] = hotWords[hot + Hot.lastSeconds];
+  record[to + Row.lastNanos] = hotWords[hot + Hot.lastNanos];
+  record[to + Row.tcpFlags] = hotWords[hot + Hot.tcpFlags];
+  record[to + Row.icmpErrors] = coldWords[cold + Cold.icmpErrors];
+  record[to + Row.startSeconds] = hotWords[hot + Hot.startSeconds];
+  record[to + Row.startNanos] = hotWords[hot + Hot.startNanos];
+  for (let c = 0; c < 4; c++) {
+    record[to + Row.packetsA + c * 2] = hotWords[hot + Hot.packetsA + c];
+    record[to + Row.packetsA + c * 2 + 1] = coldWords[cold + Cold.packetsHighA + c];
+  }
+  record[to + Row.previous] = 0;
+  record[to + Row.next] = 0;
+  record[to + Row.slot] = 0;
+  record[to + Row.finA] = coldWords[cold + Cold.finA];
+  record[to + Row.finB] = coldWords[cold + Cold.finB];
+  record[to + Row.iface] = hotWords[hot + Hot.iface];
 }

@@ -1,5 +1,7 @@
 import { ROW_WORDS } from '../model/row.js';
-import { CELL_WORDS, copyRecord } from './layout.js';
+import { COLD_WORDS, copyRecord, HOT_WORDS } from './layout.js';
+import type { FlowTable } from './table.js';
+import type { SideTable } from '../model/hook.js';
 import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
 
 /** Batches that may wait to be taken; the meter stops when there is no room for what one step can produce. */
@@ -29,25 +31,20 @@ export class RecordQueue {
     return this.full.length > 0;
   }
 
-  /** Copies one record: the row and its `keyWords` additional key words, its side row, and what stands aside of it. */
-  put(
-    words: Int32Array,
-    from: number,
-    keyWords: number,
-    side: Int32Array,
-    sideFrom: number,
-    sideWords: number,
-    quoted: Int32Array | undefined,
-  ): void {
+  /** Copies one record: the row and its additional key words, its side row, and what stands aside of it. */
+  put(table: FlowTable, row: number, side: SideTable, quoted: Int32Array | undefined): void {
     this.current ??= this.spare.pop() ?? new RecordBatch(this.layout);
     const batch = this.current;
     const target = batch.words;
     let at = batch.count * this.layout.stride;
-    copyRecord(words, from, target, at);
+    const cold = row * table.coldStride;
+    copyRecord(table.hot, row * HOT_WORDS, table.cold, cold, target, at);
     at += ROW_WORDS;
-    for (let w = 0; w < keyWords; w++) target[at + w] = words[from + CELL_WORDS + w];
+    const { keyWords } = table;
+    for (let w = 0; w < keyWords; w++) target[at + w] = table.cold[cold + COLD_WORDS + w];
     at += keyWords + (keyWords & 1);
-    for (let w = 0; w < sideWords; w++) target[at + w] = side[sideFrom + w];
+    const from = row * side.stride;
+    for (let w = 0; w < side.stride; w++) target[at + w] = side.words[from + w];
     if (quoted !== undefined) batch.quoted.set(batch.count, quoted);
     this.count++;
     if (++batch.count === batch.capacity) {

@@ -1,5 +1,7 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
-import { CELL_WORDS, LINE_WORDS } from './layout.js';
+import { State } from '../model/row.js';
+import { type Batch, Mark } from '../packet/batch.js';
+import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
 
 /** Rows that may be taken beyond `maxFlows`: flows that ended in the present batch keep theirs until its end. */
 const SPARE_ROWS = 2048;
@@ -9,22 +11,26 @@ const SMALLEST_INDEX = 1 << 12;
  * on cache lines. Where that is not so, only a little speed is lost.
  */
 const ALIGNMENT_BYTES = 48;
-/** 2^25 rows of 32 words keep word offsets within 31 bits. */
+/** Word offsets stay within 31 bits. */
 export const MOST_FLOWS = 1 << 25;
 
 /**
- * The flow table: rows of fixed width in one typed array, and an index of (row, hash) pairs, open addressing with linear
- * probing and backward-shift deletion, never more than half full. Row 0 is never used, so that 0 means "none".
+ * The flow table: rows of fixed width in two typed arrays (layout.ts), and an index of (row, hash) pairs, open addressing
+ * with linear probing and backward-shift deletion, never more than a third full, so that two
+ * slots hold nearly every search. Row 0 is never used: 0 means "none".
  *
  * The rows' memory is reserved at the start and taken from the system page by page as rows are used; the index grows by
  * doubling up to what `maxFlows` needs, so that a small table stays in the cache.
  */
 export class FlowTable {
   readonly maxFlows: number;
-  /** Words of a row: CELL_WORDS and additional key words, whole cache lines. */
-  readonly stride: number;
-  readonly words: Int32Array;
-  readonly unsigned: Uint32Array;
+  readonly keyWords: number;
+  /** Hot parts of the rows, HOT_WORDS each. */
+  readonly hot: Int32Array;
+  readonly hotUnsigned: Uint32Array;
+  /** Cold parts, `coldStride` words each: COLD_WORDS and the additional key words. */
+  readonly cold: Int32Array;
+  readonly coldStride: number;
   /** Pairs of words: row (0 = free), hash. */
   index: Int32Array;
   /** Slots − 1. */
@@ -41,12 +47,14 @@ export class FlowTable {
       throw new RheoError(ErrorCode.usage, `max-flows must be between 1 and ${MOST_FLOWS}, not ${maxFlows}`);
     }
     this.maxFlows = Math.floor(maxFlows);
-    this.stride = Math.ceil((CELL_WORDS + keyWords) / LINE_WORDS) * LINE_WORDS;
+    this.keyWords = keyWords;
+    this.coldStride = COLD_WORDS + keyWords;
     const rows = this.rows;
     try {
-      const buffer = new ArrayBuffer(rows * this.stride * 4 + ALIGNMENT_BYTES);
-      this.words = new Int32Array(buffer, ALIGNMENT_BYTES);
-      this.unsigned = new Uint32Array(buffer, ALIGNMENT_BYTES);
+      const hot = new ArrayBuffer(rows * HOT_WORDS * 4 + ALIGNMENT_BYTES);
+      this.hot = new Int32Array(hot, ALIGNMENT_BYTES);
+      this.hotUnsigned = new Uint32Array(hot, ALIGNMENT_BYTES);
+      this.cold = new Int32Array(new ArrayBuffer(rows * this.coldStride * 4 + ALIGNMENT_BYTES), ALIGNMENT_BYTES);
       this.freeRows = new Int32Array(rows);
     } catch (cause) {
       throw new RheoError(ErrorCode.limit, `no memory for a table of ${maxFlows} flows`, {
@@ -78,9 +86,63 @@ export class FlowTable {
     return this.nextFresh;
   }
 
+  /** Row of the live flow with the key of packet i; 0 if there is none. */
+  find(batch: Batch, i: number): number {
+    const { index, mask } = this;
+    const hash = batch.hash[i];
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const row = index[slot << 1];
+      if (row === 0) return 0;
+      if (index[(slot << 1) | 1] === hash && this.hasKey(row, batch, i)) return row;
+    }
+  }
+
+  /** True if the row is of a live flow with the key of packet i. */
+  hasKey(row: number, batch: Batch, i: number): boolean {
+    const { hot, cold, keyWords } = this;
+    const h = row * HOT_WORDS;
+    if (hot[h] !== batch.a0[i] || hot[h + Hot.b0] !== batch.b0[i]) return false;
+    if (hot[h + Hot.ports] !== batch.ports[i] || hot[h + Hot.meta] !== batch.meta[i]) return false;
+    if ((hot[h + Hot.state] & State.live) === 0) return false;
+    const c = row * this.coldStride;
+    if ((batch.marks[i] & Mark.ipv6) !== 0) {
+      if (cold[c] !== batch.a1[i] || cold[c + Cold.a2] !== batch.a2[i] || cold[c + Cold.a3] !== batch.a3[i]) return false;
+      if (cold[c + Cold.b1] !== batch.b1[i] || cold[c + Cold.b2] !== batch.b2[i] || cold[c + Cold.b3] !== batch.b3[i]) {
+        return false;
+      }
+    }
+    for (let w = 0; w < keyWords; w++) {
+      if (cold[c + COLD_WORDS + w] !== batch.keyExtra[i * keyWords + w]) return false;
+    }
+    return true;
+  }
+
+  /** Sets all words of a row to 0 but for the key of packet i. */
+  begin(row: number, batch: Batch, i: number): void {
+    const { hot, cold, coldStride, keyWords } = this;
+    const h = row * HOT_WORDS;
+    const c = row * coldStride;
+    for (let w = 4; w < HOT_WORDS; w++) hot[h + w] = 0;
+    for (let w = 0; w < COLD_WORDS; w++) cold[c + w] = 0;
+    hot[h] = batch.a0[i];
+    hot[h + Hot.b0] = batch.b0[i];
+    hot[h + Hot.ports] = batch.ports[i];
+    hot[h + Hot.meta] = batch.meta[i];
+    hot[h + Hot.hash] = batch.hash[i];
+    if ((batch.marks[i] & Mark.ipv6) !== 0) {
+      cold[c] = batch.a1[i];
+      cold[c + Cold.a2] = batch.a2[i];
+      cold[c + Cold.a3] = batch.a3[i];
+      cold[c + Cold.b1] = batch.b1[i];
+      cold[c + Cold.b2] = batch.b2[i];
+      cold[c + Cold.b3] = batch.b3[i];
+    }
+    for (let w = 0; w < keyWords; w++) cold[c + COLD_WORDS + w] = batch.keyExtra[i * keyWords + w];
+  }
+
   /** Enters a row that is not in the index. */
   insert(hash: number, row: number): void {
-    if (this.live * 2 > this.mask) this.grow();
+    if (this.live * 3 > this.mask) this.grow();
     place(this.index, this.mask, hash, row);
     this.live++;
   }

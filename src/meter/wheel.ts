@@ -1,5 +1,5 @@
 import { CLASS_SHIFT } from '../model/row.js';
-import { Cell } from './layout.js';
+import { Cold, HOT_WORDS, Hot } from './layout.js';
 import type { FlowTable } from './table.js';
 
 /** Ticks a second of packet time, and ticks that a wheel spans (17 minutes; later deadlines come round again). */
@@ -52,43 +52,43 @@ export class Wheel {
 
   /** Tick after which the row is due: the earlier of idle and active deadline. */
   private deadline(row: number): number {
-    const { words, unsigned, stride } = this.table;
-    const k = row * stride;
-    const idle = this.idleNanos[(words[k + Cell.state] >>> CLASS_SHIFT) & 15];
+    const { hot, hotUnsigned } = this.table;
+    const k = row * HOT_WORDS;
+    const idle = this.idleNanos[(hot[k + Hot.state] >>> CLASS_SHIFT) & 15];
     const base = this.baseSeconds;
-    const byIdle = (unsigned[k + Cell.lastSeconds] - base) * 1e9 + words[k + Cell.lastNanos] + idle;
-    const byActive = (unsigned[k + Cell.startSeconds] - base) * 1e9 + words[k + Cell.startNanos] + this.activeNanos;
+    const byIdle = (hotUnsigned[k + Hot.lastSeconds] - base) * 1e9 + hot[k + Hot.lastNanos] + idle;
+    const byActive = (hotUnsigned[k + Hot.startSeconds] - base) * 1e9 + hot[k + Hot.startNanos] + this.activeNanos;
     return base * TICKS_PER_SECOND + Math.floor((byIdle < byActive ? byIdle : byActive) / TICK_NANOS) + 1;
   }
 
   /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
   add(row: number): void {
-    const { words, stride } = this.table;
-    const k = row * stride;
-    const cls = (words[k + Cell.state] >>> CLASS_SHIFT) & 15;
+    const { hot, cold, coldStride } = this.table;
+    const k = row * coldStride;
+    const cls = (hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
     let due = this.deadline(row);
     if (due <= this.tick) due = this.tick + 1;
     else if (due > this.tick + SLOTS - 1) due = this.tick + SLOTS - 1;
     if (due < this.first[cls]) this.first[cls] = due;
     const slot = cls * SLOTS + (due & SLOT_MASK);
     const tail = this.tails[slot];
-    words[k + Cell.previous] = tail;
-    words[k + Cell.next] = 0;
-    words[k + Cell.slot] = slot;
-    if (tail !== 0) words[tail * stride + Cell.next] = row;
+    cold[k + Cold.previous] = tail;
+    cold[k + Cold.next] = 0;
+    cold[k + Cold.slot] = slot;
+    if (tail !== 0) cold[tail * coldStride + Cold.next] = row;
     else this.heads[slot] = row;
     this.tails[slot] = row;
   }
 
   remove(row: number): void {
-    const { words, stride } = this.table;
-    const k = row * stride;
-    const previous = words[k + Cell.previous];
-    const next = words[k + Cell.next];
-    if (previous !== 0) words[previous * stride + Cell.next] = next;
-    else this.heads[words[k + Cell.slot]] = next;
-    if (next !== 0) words[next * stride + Cell.previous] = previous;
-    else this.tails[words[k + Cell.slot]] = previous;
+    const { cold, coldStride } = this.table;
+    const k = row * coldStride;
+    const previous = cold[k + Cold.previous];
+    const next = cold[k + Cold.next];
+    if (previous !== 0) cold[previous * coldStride + Cold.next] = next;
+    else this.heads[cold[k + Cold.slot]] = next;
+    if (next !== 0) cold[next * coldStride + Cold.previous] = previous;
+    else this.tails[cold[k + Cold.slot]] = previous;
   }
 
   /**
@@ -96,7 +96,7 @@ export class Wheel {
    * Returns true when all is done; else call again.
    */
   advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
-    const { words, stride } = this.table;
+    const { cold, coldStride } = this.table;
     if (tick - this.tick > SLOTS) this.tick = tick - SLOTS;
     while (this.tick < tick) {
       const now = this.tick + 1;
@@ -105,7 +105,7 @@ export class Wheel {
         let row = this.heads[slot];
         while (row !== 0) {
           if (!room()) return false;
-          const next = words[row * stride + Cell.next];
+          const next = cold[row * coldStride + Cold.next];
           if (this.deadline(row) <= now) expire(row);
           else {
             this.remove(row);
@@ -124,7 +124,7 @@ export class Wheel {
    * that has one). 0 if there is none.
    */
   oldest(only?: readonly number[]): number {
-    const { words, unsigned, stride } = this.table;
+    const { hot, hotUnsigned } = this.table;
     let best = 0;
     let bestSeen = Infinity;
     const n = only === undefined ? CLASSES : only.length;
@@ -132,8 +132,8 @@ export class Wheel {
       const row = this.oldestOf(only === undefined ? c : only[c]);
       if (row === 0) continue;
       if (only !== undefined) return row;
-      const k = row * stride;
-      const seen = (unsigned[k + Cell.lastSeconds] - this.baseSeconds) * 1e9 + words[k + Cell.lastNanos];
+      const k = row * HOT_WORDS;
+      const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
       if (seen < bestSeen) {
         best = row;
         bestSeen = seen;
@@ -143,7 +143,7 @@ export class Wheel {
   }
 
   private oldestOf(cls: number): number {
-    const { words, unsigned, stride } = this.table;
+    const { hot, hotUnsigned, cold, coldStride } = this.table;
     const end = this.tick + SLOTS;
     if (this.first[cls] <= this.tick) this.first[cls] = this.tick + 1;
     for (; this.first[cls] < end; this.first[cls]++) {
@@ -152,15 +152,15 @@ export class Wheel {
       let bestSeen = Infinity;
       let compared = 0;
       for (let row = this.heads[slot]; row !== 0 && compared < COMPARED; ) {
-        const k = row * stride;
-        const next = words[k + Cell.next];
+        const k = row * HOT_WORDS;
+        const next = cold[row * coldStride + Cold.next];
         const due = Math.min(this.deadline(row), end - 1);
-        if (((words[k + Cell.state] >>> CLASS_SHIFT) & 15) !== cls || due > this.first[cls]) {
+        if (((hot[k + Hot.state] >>> CLASS_SHIFT) & 15) !== cls || due > this.first[cls]) {
           this.remove(row);
           this.add(row);
         } else {
           compared++;
-          const seen = (unsigned[k + Cell.lastSeconds] - this.baseSeconds) * 1e9 + words[k + Cell.lastNanos];
+          const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
           if (seen < bestSeen) {
             best = row;
             bestSeen = seen;

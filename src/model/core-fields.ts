@@ -1,12 +1,12 @@
-import { KeyKind, KEY_PARTS, type KeyPart } from '../packet/key.js';
+import { KEY_PARTS, KeyKind, type KeyPart } from '../packet/key.js';
 import { icmpReplyType, Protocol } from '../packet/transport.js';
 import { addressText } from './address.js';
 import { communityId } from './community-id.js';
 import { flowId, flowIdText } from './flow-id.js';
 import type { RecordField } from './hook.js';
 import type { Sampling } from './options.js';
-import { quotedFlow } from './quoted-flow.js';
 import { PROTOCOL_NAMES } from './protocols.js';
+import { quotedFlow } from './quoted-flow.js';
 import { readCounter } from './record.js';
 import type { RecordBatch } from './record-batch.js';
 import { END_REASON_NAMES, REASON_SHIFT, Row, State } from './row.js';

@@ -25,7 +25,19 @@ async function topOf(limit: number, key: SortKey, batches: readonly RecordBatch[
   return records;
 }
 
-const flow = fc.record({
+interface Flow {
+  a: string;
+  port: number;
+  protocol: number;
+  bytes: number;
+  packets: number;
+  start: number;
+  nanos: number;
+  length: number;
+  initiatorB: boolean;
+}
+
+const flow: fc.Arbitrary<Flow> = fc.record({
   a: fc.constantFrom('10.0.0.1', '10.0.0.2', '192.168.0.1', 'fe80::1', '2001:db8::5'),
   port: fc.nat(20),
   protocol: fc.constantFrom(6, 17),
@@ -37,7 +49,7 @@ const flow = fc.record({
   initiatorB: fc.boolean(),
 });
 
-const toRecord = (x: fc.TypeOf<typeof flow>): TestRecord => ({
+const toRecord = (x: Flow): TestRecord => ({
   a: x.a,
   b: x.a.includes(':') ? 'ff02::fb' : '198.51.100.7',
   protocol: x.protocol,

@@ -115,6 +115,7 @@ const LINK_CASES: readonly [string, number, number, RegExp][] = [
   ['mpls and vlan', 1, 10, /cannot stand behind mpls/],
   ['mpls', 101, 1, /cannot be recognised in link type "raw IP"/],
   ['ether multicast', 105, 1, /not supported yet/],
+  ['ether host 02:00:00:00:00:01', 122, 12, /not supported yet/],
 ];
 
 for (const [expression, link, column, problem] of LINK_CASES) {
@@ -127,9 +128,9 @@ for (const [expression, link, column, problem] of LINK_CASES) {
 }
 
 test('an unknown link type is an error when an expression looks into packets, and only then', () => {
-  assert.match(errorOf('tcp', 147).message, /link type 147/);
+  assert.match(errorOf('tcp', 189).message, /link type 189 \(USB_LINUX\)/);
   const batch = new Batch();
-  batch.link[0] = 147;
+  batch.link[0] = 189;
   batch.wire[0] = 100;
   assert.equal(compileFilter('').select(batch, 0, 1), 1);
   assert.equal(compileFilter('less 100').select(batch, 0, 1), 1);

@@ -66,6 +66,23 @@ test('one filter follows link types that change from packet to packet', () => {
   assert.deepEqual(matching('tcp', batch), []);
 });
 
+test('link types on which tcpdump finds nothing, or finds it on some systems only', () => {
+  const raw = udp(1000, 53).slice(14);
+  const ipv6 = [0x60, 0, 0, 0, 0, 0, 59, 64, ...new Array<number>(32).fill(1)];
+  const slip = new Array<number>(16).fill(0);
+  const pflog = (family: number): number[] => [61, family, ...new Array<number>(62).fill(0)];
+  const batch = batchOf(
+    [
+      [...slip, ...raw],
+      [...pflog(2), ...raw],
+      [...pflog(24), ...ipv6],
+    ],
+    [8, 117, 117],
+  );
+  assert.deepEqual(matching('port 53', batch), [0, 1]);
+  assert.deepEqual(matching('ip6', batch), [2]);
+});
+
 test('looks at the outermost headers: tags hide what is behind them unless the expression names them', () => {
   const batch = batchOf([udp(1, 53), udp(1, 53, { tags: [5] }), udp(1, 53, { tags: [5, 6] })]);
   assert.deepEqual(matching('port 53', batch), [0]);

@@ -30,8 +30,10 @@ function captures(): Capture[] {
 test('selects the packets of real captures that tcpdump selects', { skip }, () => {
   const differences: string[] = [];
   for (const all of captures()) {
-    const oracle = new Oracle(runs > 0 ? all : thin(all, 10_000));
-    for (const expression of EXPRESSIONS) {
+    const oracle = new Oracle(runs > 0 ? all : thin(all, 3000));
+    // Nearly all is Ethernet: for the others, every third expression will do.
+    const chosen = EXPRESSIONS.filter((_, k) => runs > 0 || all.link === 1 || (k + all.link) % 3 === 0);
+    for (const expression of chosen) {
       const difference = oracle.difference(expression);
       if (difference !== undefined) differences.push(difference.slice(0, 500));
     }
@@ -46,7 +48,7 @@ test('generated expressions over the addresses and ports of real captures', { sk
     const property = fc.property(expressions(vocabularyOf(all)), (expression) => {
       assert.equal(oracle.difference(expression, true), undefined);
     });
-    fc.assert(property, sized(all.link === 1 ? 80 : 15));
+    fc.assert(property, sized(all.link === 1 ? 50 : 6));
     oracle.close();
   }
 });
@@ -66,7 +68,7 @@ test('made and damaged frames of every link layer', { skip: hasProgram('tcpdump'
     const chosen = EXPRESSIONS.filter((expression) => arithmetics || !/[=<>]/.test(expression));
     const any = fc.oneof(expressions(vocabulary, arithmetics), fc.constantFrom(...chosen));
     const property = fc.property(any, (expression) => assert.equal(oracle.difference(expression, true), undefined));
-    fc.assert(property, sized(20));
+    fc.assert(property, sized(8));
     oracle.close();
   }
 });

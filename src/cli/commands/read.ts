@@ -1,6 +1,7 @@
 import { countPackets, readCaptures } from '../../control/read.js';
 import { recordFields } from '../../control/settings.js';
 import { Output } from '../../export/output.js';
+import type { ReadOptions } from '../../model/options.js';
 import type { RecordSink } from '../../model/sink.js';
 import type { Summary } from '../../model/summary.js';
 import { hasLoss, lossLines, summaryLine } from '../footer.js';
@@ -37,17 +38,31 @@ function report(summary: Summary, values: ParsedArguments['values'], screen: Ter
   process.stderr.write(`${lines.join('\n')}\n`);
 }
 
+/** Writes the number of matching packets and nothing else. */
+async function runCount(
+  files: readonly string[],
+  filter: string | undefined,
+  options: ReadOptions,
+  output: Output,
+): Promise<number> {
+  const abort = new AbortController();
+  const ignoreInterrupts = onInterrupt(abort);
+  try {
+    const count = await countPackets(files, filter, { follow: options.follow ?? false, signal: abort.signal });
+    output.text(`${count}\n`);
+  } finally {
+    ignoreInterrupts();
+  }
+  return abort.signal.aborted ? INTERRUPTED : 0;
+}
+
 /** `rheo read`. Returns the exit code. */
 export async function runRead(parsed: ParsedArguments): Promise<number> {
   const { values } = parsed;
   const { files, filter } = splitOperands(parsed);
   const options = readOptions(values, filter);
   const output = new Output(1, 'standard output');
-  if (values.has('count')) {
-    const count = await countPackets(files, filter, options);
-    output.text(`${count}\n`);
-    return 0;
-  }
+  if (values.has('count')) return runCount(files, filter, options, output);
   const screen = terminal(process.env, values.has('no-color'));
   const names = new NameBook(!values.has('no-names'));
   const view = makeView(values, options, recordFields(options.features), output, {
@@ -57,11 +72,6 @@ export async function runRead(parsed: ParsedArguments): Promise<number> {
     names,
   });
   const abort = new AbortController();
-  let interrupted = false;
-  const ignoreInterrupts = onInterrupt(abort);
-  abort.signal.addEventListener('abort', () => {
-    interrupted = !output.closed;
-  });
   output.onClosed = () => {
     abort.abort();
   };
@@ -80,16 +90,18 @@ export async function runRead(parsed: ParsedArguments): Promise<number> {
       await view.close();
     },
   };
+  const ignoreInterrupts = onInterrupt(abort);
   try {
     const summary = await readCaptures(files, options, sink, {
       signal: abort.signal,
       onNames: (found) => names.learn(found),
       ...(progress === undefined ? {} : { onProgress: (state) => progress.update(state) }),
     });
-    if (!output.closed) report(summary, values, screen);
+    if (output.closed) return 0;
+    report(summary, values, screen);
   } finally {
     progress?.clear();
     ignoreInterrupts();
   }
-  return interrupted ? INTERRUPTED : 0;
+  return abort.signal.aborted ? INTERRUPTED : 0;
 }

@@ -3,15 +3,15 @@
  * by their signed distance, RFC 9293 §3.4), as they pass the observation point:
  *
  *  - `next` is the end of the highest segment so far. A segment that begins there is in order.
- *  - A segment that begins above it leaves a hole. Three holes are remembered, as many as TCP's own SACK option
+ *  - A segment that begins above it leaves a hole; so does a pure acknowledgement, which shows what was sent. Before the
+ *    first segment, if that is not a SYN, all is a hole. Three holes are remembered, as many as TCP's own SACK option
  *    tells beside timestamps (RFC 2018 §3); a fourth pushes out the oldest.
  *  - A segment that begins inside a hole is out of order: its first byte was not seen before (it was overtaken, or lost
  *    before the observation point and sent again). What it covers is taken from the holes.
  *  - Any other segment that begins below `next` is a retransmission: its first byte was seen before.
  *  - A keep-alive (RFC 9293 §3.8.4: at most one byte, just below `next`, without SYN and FIN) is neither. A segment of
  *    one byte that is sent again looks the same and is taken for one.
- *  - SYN and FIN take one sequence number each; segments that take none (pure acknowledgements) and those with RST are
- *    not looked at.
+ *  - SYN and FIN take one sequence number each. Segments with RST are not looked at.
  *  - A SYN with another number, or a jump by more than 1 GiB (the largest window), starts afresh and counts nothing.
  *
  * Columns in `words`: `next` at `nextAt`, the holes' begins and ends at `holesAt` (equal = none).
@@ -26,9 +26,24 @@ export type Segment = (typeof Segment)[keyof typeof Segment];
 /** Largest window that TCP can have (RFC 7323 §2.3), in bytes. */
 const LARGEST_WINDOW = 1 << 30;
 
+/** Begins with the first segment that is seen of a direction. */
+export function beginSequence(
+  words: Int32Array,
+  nextAt: number,
+  holesAt: number,
+  sequence: number,
+  length: number,
+  syn: boolean,
+): void {
+  words[nextAt] = sequence + length;
+  if (syn) return;
+  words[holesAt] = sequence - LARGEST_WINDOW;
+  words[holesAt + 1] = sequence;
+}
+
 /**
  * Judges a segment that does not begin at `next`, and moves `next` and the holes.
- * @param length sequence numbers that it takes, at least 1 (payload, SYN, FIN)
+ * @param length sequence numbers that it takes (payload, SYN, FIN)
  */
 export function judgeSegment(
   words: Int32Array,
@@ -45,6 +60,13 @@ export function judgeSegment(
   if (syn) {
     if (end === next || distance === -1) return Segment.retransmission;
     return restart(words, nextAt, holesAt, end);
+  }
+  if (length === 0) {
+    if (distance > 0 && distance <= LARGEST_WINDOW) {
+      addHole(words, holesAt, next, sequence);
+      words[nextAt] = sequence;
+    }
+    return Segment.inOrder;
   }
   if (distance > LARGEST_WINDOW || distance < -LARGEST_WINDOW) return restart(words, nextAt, holesAt, end);
   if (distance > 0) {

@@ -14,7 +14,7 @@ import {
   single,
   toMicros,
 } from './group.js';
-import { HOLE_WORDS, judgeSegment, Segment } from './sequence.js';
+import { beginSequence, HOLE_WORDS, judgeSegment, Segment } from './sequence.js';
 import { optionNames, parseOptions, TIMESTAMP_ONLY, TIMESTAMP_ONLY_BITS } from './tcp-options.js';
 
 const FIN = 1;
@@ -92,7 +92,7 @@ class TcpPass extends FeaturePass {
     const { words } = this.side;
     const { cold } = this;
     const { marks, transport, tcpFlags, payloadLength, offset, captured, view } = batch;
-    const { state: stateAt, window, first, options, next, rsts } = this.#at;
+    const { state: stateAt, window, first, options, next, holes, rsts } = this.#at;
     const hasWindow = window >= 0;
     const hasZeroWindows = this.#zeroWindows;
     const readsWindow = hasWindow || hasZeroWindows;
@@ -136,11 +136,10 @@ class TcpPass extends FeaturePass {
         const length = payloadLength[i] + ((flags & SYN) >>> 1) + (flags & FIN);
         if ((before & State.sequence) === 0) {
           state |= State.sequence;
+          beginSequence(words, base + next, base + cold + holes, sequence, length, (flags & SYN) !== 0);
+        } else if (sequence === words[base + next]) {
           words[base + next] = sequence + length;
-        } else if (length > 0) {
-          if (sequence === words[base + next]) words[base + next] = sequence + length;
-          else this.#judge(base, sequence, length, flags);
-        }
+        } else this.#judge(base, sequence, length, flags);
       }
       if (state !== before) words[base + stateAt] = state;
       if ((flags & (SYN | FIN | RST)) !== 0) this.#special(batch, i, base, flags);

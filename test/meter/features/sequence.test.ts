@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HOLE_WORDS, judgeSegment, Segment } from '../../../src/meter/features/sequence.js';
+import { beginSequence, HOLE_WORDS, judgeSegment, Segment } from '../../../src/meter/features/sequence.js';
 
 /** One direction of a connection whose segments are given by their offset from the first byte. */
 class Direction {
@@ -125,10 +125,32 @@ test('against sets of bytes: any order of segments, from any number on', () => {
   );
 });
 
+test('what was sent before the first segment that is seen was not seen, except before a SYN', () => {
+  for (const syn of [false, true]) {
+    const words = new Int32Array(1 + HOLE_WORDS);
+    beginSequence(words, 0, 1, 5, 100, syn);
+    const before = judgeSegment(words, 0, 1, -95, 100, false, false);
+    assert.equal(before, syn ? Segment.retransmission : Segment.outOfOrder);
+    assert.equal(judgeSegment(words, 0, 1, 5, 100, false, false), Segment.retransmission);
+  }
+});
+
+test('a pure acknowledgement above the end shows that data were sent, one below is nothing', () => {
+  const sender = new Direction(0xfffffff0);
+  sender.send(0, 100);
+  assert.equal(sender.send(400, 0), Segment.inOrder);
+  assert.equal(sender.send(100, 300), Segment.outOfOrder);
+  assert.equal(sender.send(399, 0), Segment.inOrder);
+  assert.equal(sender.send(100, 300), Segment.retransmission);
+  assert.equal(sender.send(0x60000000, 0), Segment.inOrder);
+  assert.equal(sender.send(400, 10), Segment.inOrder);
+  assert.equal(sender.send(400, 10), Segment.retransmission);
+});
+
 test('hostile sequence numbers never harm: bounded work, any verdict', () => {
   const word = fc.integer({ min: -0x80000000, max: 0x7fffffff });
   fc.assert(
-    fc.property(fc.array(fc.tuple(word, fc.integer({ min: 1, max: 70_000 }), fc.boolean(), fc.boolean())), (list) => {
+    fc.property(fc.array(fc.tuple(word, fc.nat(70_000), fc.boolean(), fc.boolean())), (list) => {
       const words = new Int32Array(3 + HOLE_WORDS);
       for (const [sequence, length, syn, fin] of list) {
         const verdict = judgeSegment(words, 1, 2, sequence, length, syn, fin);
