@@ -8,6 +8,8 @@ import type { ReadOptions } from '../model/options.js';
 import type { RecordSink } from '../model/sink.js';
 import type { Interface, SourceCounters } from '../model/source.js';
 import type { Progress, Summary } from '../model/summary.js';
+import { openCaptureBytes } from '../observe/capture-source.js';
+import type { CaptureBytes } from '../observe/given-bytes.js';
 import { openCaptures } from '../observe/merge.js';
 import { Batch } from '../packet/batch.js';
 import type { HashSeed } from '../packet/hash.js';
@@ -38,6 +40,9 @@ export interface SourceEnd {
   warnings: readonly string[];
 }
 
+/** Paths of captures (`-`: standard input), which are merged by time; or the bytes of one. */
+export type CaptureInput = readonly string[] | CaptureBytes;
+
 /**
  * Reads captures (files, `-` for standard input; several are merged by time) into flow records.
  *
@@ -45,7 +50,7 @@ export interface SourceEnd {
  * @throws RheoError usage, filter, input, format, linkType, limit
  */
 export async function readCaptures(
-  paths: readonly string[],
+  input: CaptureInput,
   options: ReadOptions,
   sink: RecordSink,
   run: ReadRun = {},
@@ -61,11 +66,12 @@ export async function readCaptures(
   const seed = drawSeed();
   let reports: ShardReport[];
   let end: SourceEnd;
-  if (threads > 1 && paths.every(isRegularFile)) {
+  if (threads > 1 && isPaths(input) && input.every(isRegularFile)) {
     if (run.hooks !== undefined) throw new RheoError(ErrorCode.usage, 'hooks of the caller work with one thread only');
-    ({ reports, end } = await readInThreads(paths, options, settings, seed, threads, sink, run));
+    ({ reports, end } = await readInThreads(input, options, settings, seed, threads, sink, run));
   } else {
-    const source = await openCaptures(paths, { follow: options.follow ?? false });
+    const follow = options.follow ?? false;
+    const source = await (isPaths(input) ? openCaptures(input, { follow }) : openCaptureBytes(input));
     try {
       const hooks = run.hooks ?? [];
       const shard = new Shard({ settings, filter, shard: 0, shards: 1, seed, hooks });
@@ -148,6 +154,10 @@ export function noteInterfaces(known: Interface[], now: readonly Interface[]): v
 export function drawSeed(): HashSeed {
   const bytes = randomBytes(8);
   return [bytes.readInt32LE(0), bytes.readInt32LE(4)];
+}
+
+function isPaths(input: CaptureInput): input is readonly string[] {
+  return Array.isArray(input);
 }
 
 function isRegularFile(path: string): boolean {

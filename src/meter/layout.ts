@@ -38,12 +38,9 @@ export const Cold = {
   octetsHighA: 7,
   packetsHighB: 8,
   octetsHighB: 9,
-  previous: 10,
-  next: 11,
-  slot: 12,
-  finA: 13,
-  finB: 14,
-  icmpErrors: 15,
+  finA: 10,
+  finB: 11,
+  icmpErrors: 12,
 } as const;
 export const COLD_WORDS = 16;
 
@@ -76,9 +73,6 @@ export function copyRecord(
     record[to + Row.packetsA + c * 2] = hotWords[hot + Hot.packetsA + c];
     record[to + Row.packetsA + c * 2 + 1] = coldWords[cold + Cold.packetsHighA + c];
   }
-  record[to + Row.previous] = 0;
-  record[to + Row.next] = 0;
-  record[to + Row.slot] = 0;
   record[to + Row.finA] = coldWords[cold + Cold.finA];
   record[to + Row.finB] = coldWords[cold + Cold.finB];
   record[to + Row.iface] = hotWords[hot + Hot.iface];

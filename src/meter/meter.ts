@@ -16,8 +16,8 @@ import { TICK_NANOS, TICKS_PER_SECOND } from './wheel.js';
 
 /** Packets may be this many ticks older than the newest one before time counts as set back. */
 const REORDER_TICKS = 2 * TICKS_PER_SECOND;
-/** Rows closed before they are handed to hooks and copied out. */
-const CLOSING = RECORD_BATCH_SIZE;
+/** Rows closed before they are handed to hooks and copied out; the wheel closes up to 64 at a time beyond them. */
+const CLOSING = RECORD_BATCH_SIZE - 64;
 
 export interface FlowMeterOptions {
   key: KeyOptions;

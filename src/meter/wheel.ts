@@ -1,5 +1,5 @@
 import { CLASS_SHIFT } from '../model/row.js';
-import { Cold, HOT_WORDS, Hot } from './layout.js';
+import { HOT_WORDS, Hot } from './layout.js';
 import type { FlowTable } from './table.js';
 
 /** Ticks a second of packet time, and ticks that a wheel spans (17 minutes; later deadlines come round again). */
@@ -10,17 +10,27 @@ const SLOT_MASK = SLOTS - 1;
 const CLASSES = 8;
 /** Rows of a slot that eviction compares. */
 const COMPARED = 16;
+/** Rows of a slot that are looked at together. */
+const GROUP = 64;
 
 /**
  * Timer wheels, one for each timeout class: slots of doubly linked rows, by the tick of their deadline. A packet only
  * stores its time in the row; the row is looked at when its slot comes up and put further on if packets have come since.
  * As all flows of a class have the same idle timeout, the first untouched row of a class is its least recently seen one,
  * to within a tick: the eviction of a full table needs no other order.
+ *
+ * Links are kept apart from the rows, densely, so that walking a list does not wait for the memory of the rows.
  */
 export class Wheel {
   private readonly table: FlowTable;
   private readonly heads = new Int32Array(CLASSES * SLOTS);
   private readonly tails = new Int32Array(CLASSES * SLOTS);
+  /** By row: neighbours in its slot (0: none), and the slot. */
+  private readonly next: Int32Array;
+  private readonly previous: Int32Array;
+  private readonly slotOf: Int32Array;
+  private readonly group = new Int32Array(GROUP);
+  private touched = 0;
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;
   private readonly activeNanos: number;
@@ -36,6 +46,9 @@ export class Wheel {
     this.table = table;
     this.idleNanos = idleNanos;
     this.activeNanos = activeNanos;
+    this.next = new Int32Array(table.rows);
+    this.previous = new Int32Array(table.rows);
+    this.slotOf = new Int32Array(table.rows);
   }
 
   /** Sets the present tick without processing what lies between: at the first packet, and when time has stepped back. */
@@ -63,60 +76,73 @@ export class Wheel {
 
   /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
   add(row: number): void {
-    const { hot, cold, coldStride } = this.table;
-    const k = row * coldStride;
-    const cls = (hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
+    const { heads, tails, next, previous } = this;
+    const cls = (this.table.hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
     let due = this.deadline(row);
     if (due <= this.tick) due = this.tick + 1;
     else if (due > this.tick + SLOTS - 1) due = this.tick + SLOTS - 1;
     if (due < this.first[cls]) this.first[cls] = due;
     const slot = cls * SLOTS + (due & SLOT_MASK);
-    const tail = this.tails[slot];
-    cold[k + Cold.previous] = tail;
-    cold[k + Cold.next] = 0;
-    cold[k + Cold.slot] = slot;
-    if (tail !== 0) cold[tail * coldStride + Cold.next] = row;
-    else this.heads[slot] = row;
-    this.tails[slot] = row;
+    const tail = tails[slot];
+    previous[row] = tail;
+    next[row] = 0;
+    this.slotOf[row] = slot;
+    if (tail !== 0) next[tail] = row;
+    else heads[slot] = row;
+    tails[slot] = row;
   }
 
   remove(row: number): void {
-    const { cold, coldStride } = this.table;
-    const k = row * coldStride;
-    const previous = cold[k + Cold.previous];
-    const next = cold[k + Cold.next];
-    if (previous !== 0) cold[previous * coldStride + Cold.next] = next;
-    else this.heads[cold[k + Cold.slot]] = next;
-    if (next !== 0) cold[next * coldStride + Cold.previous] = previous;
-    else this.tails[cold[k + Cold.slot]] = previous;
+    const { next, previous } = this;
+    const before = previous[row];
+    const behind = next[row];
+    if (before !== 0) next[before] = behind;
+    else this.heads[this.slotOf[row]] = behind;
+    if (behind !== 0) previous[behind] = before;
+    else this.tails[this.slotOf[row]] = before;
   }
 
   /**
-   * Advances to `tick`; calls `expire(row)` for each row that is due (which must remove it) until `room()` says stop.
-   * Returns true when all is done; else call again.
+   * Advances to `tick`; calls `expire(row)` for each row that is due (which must remove it) as long as `room()` says that
+   * there is room for GROUP more. Returns true when all is done; else call again.
    */
   advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
-    const { cold, coldStride } = this.table;
+    const { heads, group } = this;
     if (tick - this.tick > SLOTS) this.tick = tick - SLOTS;
     while (this.tick < tick) {
       const now = this.tick + 1;
       for (let cls = 0; cls < CLASSES; cls++) {
         const slot = cls * SLOTS + (now & SLOT_MASK);
-        let row = this.heads[slot];
-        while (row !== 0) {
+        // Every row of a slot leaves it: it ends, or its deadline is later.
+        while (heads[slot] !== 0) {
           if (!room()) return false;
-          const next = cold[row * coldStride + Cold.next];
-          if (this.deadline(row) <= now) expire(row);
-          else {
-            this.remove(row);
-            this.add(row);
+          const count = this.touch(heads[slot]);
+          for (let g = 0; g < count; g++) {
+            const row = group[g];
+            if (this.deadline(row) <= now) expire(row);
+            else {
+              this.remove(row);
+              this.add(row);
+            }
           }
-          row = next;
         }
       }
       this.tick = now;
     }
     return true;
+  }
+
+  /** Collects up to GROUP rows of a list and brings what their end needs into the cache, many at a time. */
+  private touch(head: number): number {
+    const { next, group } = this;
+    const { hot, cold, coldStride, index, mask } = this.table;
+    let count = 0;
+    for (let row = head; row !== 0 && count < GROUP; row = next[row]) group[count++] = row;
+    let touched = 0;
+    for (let g = 0; g < count; g++) touched ^= hot[group[g] * HOT_WORDS] ^ cold[group[g] * coldStride];
+    for (let g = 0; g < count; g++) touched ^= index[(hot[group[g] * HOT_WORDS + Hot.hash] & mask) << 1];
+    this.touched = touched;
+    return count;
   }
 
   /**
@@ -143,7 +169,7 @@ export class Wheel {
   }
 
   private oldestOf(cls: number): number {
-    const { hot, hotUnsigned, cold, coldStride } = this.table;
+    const { hot, hotUnsigned } = this.table;
     const end = this.tick + SLOTS;
     if (this.first[cls] <= this.tick) this.first[cls] = this.tick + 1;
     for (; this.first[cls] < end; this.first[cls]++) {
@@ -153,7 +179,7 @@ export class Wheel {
       let compared = 0;
       for (let row = this.heads[slot]; row !== 0 && compared < COMPARED; ) {
         const k = row * HOT_WORDS;
-        const next = cold[row * coldStride + Cold.next];
+        const next = this.next[row];
         const due = Math.min(this.deadline(row), end - 1);
         if (((hot[k + Hot.state] >>> CLASS_SHIFT) & 15) !== cls || due > this.first[cls]) {
           this.remove(row);

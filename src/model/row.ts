@@ -1,5 +1,6 @@
 /**
- * A flow's row: 32 words of 32 bits (two cache lines) in the flow table, and the same words in a RecordBatch.
+ * A flow's record: 32 words of 32 bits in a RecordBatch (words 29 to 31 are spare). In the flow table the same words have
+ * another order (meter/layout.ts).
  * Everything is kept by endpoint (A, B), not by initiator, so that correcting a wrong guess of the direction is one bit.
  */
 export const Row = {
@@ -28,15 +29,11 @@ export const Row = {
   octetsA: 20,
   packetsB: 22,
   octetsB: 24,
-  /** Timer wheel: neighbours in the slot, and where the row stands. */
-  previous: 26,
-  next: 27,
-  slot: 28,
   /** TCP sequence number after A's and B's FIN, valid with State.finA / finB. */
-  finA: 29,
-  finB: 30,
+  finA: 26,
+  finB: 27,
   /** Source interface of the first packet. */
-  iface: 31,
+  iface: 28,
 } as const;
 /** Words of a row without additional key words and side columns. */
 export const ROW_WORDS = 32;

@@ -2,6 +2,7 @@ import type { Interface, PacketSource, SourceCounters } from '../model/source.js
 import type { Batch } from '../packet/batch.js';
 import { allocateMemory, CaptureReader, type Memory } from './capture-reader.js';
 import { CaptureState } from './capture-state.js';
+import { type CaptureBytes, openGivenBytes } from './given-bytes.js';
 import { type OpenedInput, openInput } from './open-bytes.js';
 
 /** Bytes that are read at a time; measured in docs/decisions/0002-reading-files.md. */
@@ -57,7 +58,18 @@ class CaptureSource implements PacketSource {
  * @throws RheoError input: cannot be opened or read; format: not a capture; linkType: none of its packets can be read
  */
 export async function openCapture(path: string, options: CaptureOptions = {}): Promise<PacketSource> {
-  const input = openInput(path, options.follow ?? false);
+  return begin(openInput(path, options.follow ?? false), options);
+}
+
+/**
+ * The same for a capture that does not come from a file.
+ * @throws RheoError usage: what is given are not bytes; else as `openCapture`
+ */
+export async function openCaptureBytes(given: CaptureBytes, options: CaptureOptions = {}): Promise<PacketSource> {
+  return begin(openGivenBytes(given), options);
+}
+
+async function begin(input: OpenedInput, options: CaptureOptions): Promise<PacketSource> {
   const source = new CaptureSource(input, options.chunkLength ?? CHUNK_LENGTH);
   try {
     if (!input.live) await source.more();

@@ -17,7 +17,7 @@ const TOLD: Readonly<Record<string, readonly [string, string]>> = {
  */
 export function inputError(name: string, cause: unknown, at?: number): RheoError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
-  if (!(cause instanceof Error) || code === undefined) throw cause;
+  if (!(cause instanceof Error) || cause instanceof RheoError || code === undefined) throw cause;
   const [what, remedy] = TOLD[code] ?? [cause.message, 'Check that it can be read, for example with: wc -c FILE'];
   const where = at === undefined ? name : `${name}: byte ${at}`;
   return new RheoError(ErrorCode.input, `${where}: ${what}`, { cause, remedy });

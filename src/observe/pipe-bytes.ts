@@ -31,6 +31,7 @@ export class StreamBytes implements ByteSource {
       this.ended = true;
       this.changed.notify();
     };
+    if (stream.destroyed || stream.readableEnded) this.ended = true;
     stream.on('end', end);
     stream.on('close', end);
     stream.on('error', (error) => {

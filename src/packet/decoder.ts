@@ -8,13 +8,13 @@ import { NOTICE_NAMES, Notice, Refusal, REFUSAL_NAMES } from './refusal.js';
 import { Protocol, readTransport } from './transport.js';
 import { type TunnelName, Tunnel, TUNNEL_NAMES } from './tunnel.js';
 import { gre, UDP_TUNNELS } from './tunnels/index.js';
+import { decodePlain } from './plain.js';
 import { EtherType, type LinkParser, type TunnelParser, Walk } from './walk.js';
 
 /** Tunnels inside tunnels that are followed. */
 const MAX_TUNNEL_DEPTH = 4;
 const MAX_EXTENSION_HEADERS = 12;
 const MAX_MPLS_DEPTH = 16;
-const LINK_ETHERNET = 1;
 
 export interface DecoderOptions {
   key?: KeyOptions;
@@ -26,6 +26,8 @@ export interface DecoderOptions {
   shard?: number;
   shards?: number;
   seed: HashSeed;
+  /** False: all packets go the long way (for comparison). */
+  plain?: boolean;
 }
 
 /**
@@ -53,6 +55,9 @@ export class Decoder {
   /** Port → index in `udpParsers`; 0 = no tunnel. */
   private readonly udpPorts = new Uint8Array(65536);
   private readonly walk: Walk;
+  /** The short way may be taken. */
+  private readonly plain: boolean;
+  private readonly left: Int32Array;
   /** Bits of `Notice` for the packet in hand. */
   private noticed = 0;
   /** The packet's addresses were read and are this shard's: what becomes of it is counted here. */
@@ -67,6 +72,10 @@ export class Decoder {
     this.walk = new Walk(batch);
     this.seed = options.seed;
     this.checksums = options.checksums ?? false;
+    const { base, extra, unidirectional } = options.key ?? DEFAULT_KEY;
+    const usualKey = base === 'port' && extra.length === 0 && !unidirectional;
+    this.plain = usualKey && !this.checksums && (options.shards ?? 1) === 1 && options.plain !== false;
+    this.left = new Int32Array(batch.capacity);
     this.keys = new KeyMaker(options.key ?? DEFAULT_KEY, options.shard ?? 0, options.shards ?? 1, options.seed[0]);
     const wanted = new Set<string>(options.tunnels ?? TUNNEL_NAMES.filter((name) => name !== 'none' && name !== 'l2tp'));
     this.ipTunnels = wanted.has('ipip');
@@ -80,41 +89,12 @@ export class Decoder {
 
   /** Decodes packets [from, to) whose verdict is 0 (filter and sampling have set others). */
   decode(batch: Batch, from: number, to: number): void {
-    const { verdict, offset, captured, wire, link, marks, mac, vlanDepth, mplsDepth, tcpFlags, flowLabel, view } = batch;
-    const { verdicts } = this;
-    const counted = (this.options.shard ?? 0) === 0;
-    for (let i = from; i < to; i++) {
-      let result = verdict[i];
-      this.attributed = counted;
-      if (result === 0) {
-        marks[i] = 0;
-        tcpFlags[i] = 0;
-        flowLabel[i] = 0;
-        vlanDepth[i] = 0;
-        mplsDepth[i] = 0;
-        mac[i] = 0;
-        const start = offset[i];
-        const end = start + captured[i];
-        if (link[i] === LINK_ETHERNET && end - start >= 14) {
-          const type = view.getUint16(start + 12);
-          if (type === EtherType.ipv4) {
-            mac[i] = start;
-            result = this.ipv4(batch, i, start + 14, end, start + wire[i], 0);
-          } else if (type === EtherType.ipv6) {
-            mac[i] = start;
-            result = this.ipv6(batch, i, start + 14, end, start + wire[i], 0);
-          } else result = this.frame(batch, i);
-        } else result = this.frame(batch, i);
-        verdict[i] = result;
-      }
-      if (result !== 0 && !this.attributed) {
-        // Refused before an address was known: all shards see that, the first one counts it.
-        result = Refusal.otherShard;
-        verdict[i] = result;
-      }
-      verdicts[result]++;
-      if (this.noticed !== 0) this.countNotices(result);
-    }
+    const { left } = this;
+    if (this.plain) {
+      const count = decodePlain(batch, from, to, this.udpPorts, left);
+      for (let k = 0; k < count; k++) this.packet(batch, left[k]);
+      this.verdicts[0] += to - from - count;
+    } else for (let i = from; i < to; i++) this.packet(batch, i);
     hashKeys(batch, from, to, this.seed);
   }
 
@@ -123,6 +103,29 @@ export class Decoder {
       if ((this.noticed & (1 << notice)) !== 0) this.notices[notice]++;
     }
     this.noticed = 0;
+  }
+
+  /** One packet, whatever it is. */
+  private packet(batch: Batch, i: number): void {
+    let result = batch.verdict[i];
+    this.attributed = (this.options.shard ?? 0) === 0;
+    if (result === 0) {
+      batch.marks[i] = 0;
+      batch.tcpFlags[i] = 0;
+      batch.flowLabel[i] = 0;
+      batch.vlanDepth[i] = 0;
+      batch.mplsDepth[i] = 0;
+      batch.mac[i] = 0;
+      result = this.frame(batch, i);
+      batch.verdict[i] = result;
+    }
+    if (result !== 0 && !this.attributed) {
+      // Refused before an address was known: all shards see that, the first one counts it.
+      result = Refusal.otherShard;
+      batch.verdict[i] = result;
+    }
+    this.verdicts[result]++;
+    if (this.noticed !== 0) this.countNotices(result);
   }
 
   /** Hashes the key of one packet again, after a stage has completed it. */

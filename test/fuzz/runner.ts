@@ -46,10 +46,11 @@ export async function fuzz(
     const error = await tryInput(target, bytes);
     if (error === undefined) continue;
     const wanted = cause(error);
-    const input = await shrink(bytes, async (candidate) => {
+    const same = async (candidate: Uint8Array): Promise<boolean> => {
       const other = await tryInput(target, candidate);
       return other !== undefined && cause(other) === wanted;
-    });
+    };
+    const input = await shrink(bytes, same, { parts: target.parts });
     return { target: target.name, seed, iteration, error: (await tryInput(target, input)) ?? error, input };
   }
   return undefined;

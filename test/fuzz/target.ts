@@ -41,6 +41,8 @@ export interface Target {
   /** Inputs the short run in the tests tries. */
   readonly tries: number;
   make(random: Random): Uint8Array;
+  /** Where the parts begin that can be left out as a whole, the first one aside. */
+  parts?(bytes: Uint8Array): number[];
   /** Does with the bytes what the program does. Throws if a promise is broken, whatever the bytes are. */
   run(bytes: Uint8Array): void | Promise<void>;
 }

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,6 +20,7 @@ export interface Packet {
 /** Takes what the source has at hand. */
 export function take(source: PacketSource, into: Packet[], batch: Batch = new Batch()): number {
   const n = source.fill(batch);
+  assert.ok(n === batch.count && n <= batch.capacity);
   for (let i = 0; i < n; i++) {
     const start = batch.offset[i];
     into.push({

@@ -13,17 +13,19 @@ function byte(value: number): Uint8Array {
 
 test('a capture that was dealt out to several files comes back in order', async (t) => {
   const file = scratch(t);
-  const packet = fc.record({ gap: fc.constantFrom(0, 0, 1, 999, 1_500_000_000), pile: fc.nat(5), size: fc.nat(50) });
+  const packet = fc.record({ gap: fc.constantFrom(0, 0, 1, 999, 1_500_000_000), pile: fc.nat(59), size: fc.nat(50) });
   await fc.assert(
     fc.asyncProperty(
       fc.array(packet, { maxLength: 200 }),
       fc.integer({ min: 20, max: 400 }),
       fc.constantFrom(1, 7, 256),
-      async (packets, chunkLength, capacity) => {
-        const piles: Sample[][] = [[], [], [], [], [], []];
+      fc.integer({ min: 2, max: 6 }),
+      async (packets, chunkLength, capacity, count) => {
+        const piles: Sample[][] = Array.from({ length: count }, () => []);
         const all: { time: bigint; pile: number; data: string }[] = [];
         let time = 1_700_000_000_000_000_000n;
-        for (const { gap, pile, size } of packets) {
+        for (const { gap, pile: any, size } of packets) {
+          const pile = any % count;
           time += BigInt(gap);
           const data = new Uint8Array(size).fill(all.length);
           piles[pile].push({ seconds: Number(time / 1_000_000_000n), nanos: Number(time % 1_000_000_000n), data });
@@ -47,7 +49,24 @@ test('a capture that was dealt out to several files comes back in order', async 
         }
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 60 },
+  );
+});
+
+test('a file that begins between the packets of open ones comes in time', async (t) => {
+  const file = scratch(t);
+  const at = (...tenths: number[]): Uint8Array =>
+    pcap(tenths.map((tenth) => ({ seconds: 1, nanos: tenth * 100_000_000, data: byte(tenth) })));
+  const source = await openCaptures([
+    file('a', at(1, 3, 5, 7)),
+    file('b', at(2, 8)),
+    file('c', at(4)),
+    file('d', at(6)),
+  ]);
+  const packets = await collect(source);
+  assert.deepEqual(
+    packets.map(({ nanos }) => nanos / 100_000_000),
+    [1, 2, 3, 4, 5, 6, 7, 8],
   );
 });
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PcapngWriter } from '../../src/codec/pcapng-write.js';
+import { openCapture } from '../../src/observe/capture-source.js';
 import { block, bytes, enhanced, iface, option, pad, section, u16, u32, u64 } from '../codec/blocks.js';
-import { type Packet, readFile, scratch } from './collect.js';
+import { collect, type Packet, readFile, scratch } from './collect.js';
 
 const DATA = Uint8Array.of(9, 8, 7, 6, 5);
 const HEX = '0908070605';
@@ -267,6 +268,43 @@ test('packets of nothing but an unsupported link type are an error with its name
   );
   const unused = await readFile(file('unused.pcapng', bytes(section(), iface(220, 0))));
   assert.deepEqual(unused.packets, []);
+});
+
+test('simple and obsolete blocks at their borders', async (t) => {
+  const file = scratch(t);
+  const obsolete = (id: number, drops: number, wire: number): Uint8Array =>
+    block(
+      2,
+      bytes(
+        u16(id),
+        u16(drops),
+        u32(Number(MICROS >> 32n)),
+        u32(Number(MICROS & 0xffffffffn)),
+        u32(5),
+        u32(wire),
+        pad(DATA),
+      ),
+    );
+  const simple = block(3, bytes(u32(5), pad(DATA)));
+  const content = bytes(
+    section(),
+    simple,
+    iface(1, 5),
+    obsolete(0, 0xffff, 0),
+    obsolete(1, 7, 5),
+    simple,
+    obsolete(0, 0, 0xffffffff),
+    enhanced({ ticks: MICROS, data: DATA, wire: 0 }),
+    enhanced({ ticks: MICROS, data: DATA, wire: 0xffffffff }),
+  );
+  for (const capacity of [1, 2, 256]) {
+    const source = await openCapture(file('old.pcapng', content));
+    const packets = await collect(source, capacity);
+    const huge = packet({ wire: 0x7fffffff });
+    assert.deepEqual(packets, [packet({}), packet({}), huge, packet({}), huge]);
+    assert.deepEqual(source.counters.damaged, { interface: 2 });
+    assert.equal(source.counters.dropped, 0);
+  }
 });
 
 test('names, interfaces and warnings stay within their bounds', async (t) => {

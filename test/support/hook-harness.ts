@@ -34,7 +34,7 @@ export interface TestPacket {
   stray?: boolean;
 }
 
-export const EPOCH = 1_704_067_200;
+const EPOCH = 1_704_067_200;
 const ETHERNET = 14;
 const IP_HEADER: Record<4 | 6, number> = { 4: 20, 6: 40 };
 
@@ -83,7 +83,7 @@ function frameOf(packet: TestPacket): Frame {
 }
 
 /** Sets the columns of the batch from the packets, as source, decoder and meter would have done. */
-export function fillBatch(batch: Batch, packets: readonly TestPacket[]): void {
+function fillBatch(batch: Batch, packets: readonly TestPacket[]): void {
   const frames = packets.map(frameOf);
   // Exactly the captured bytes: reading behind the last of them throws.
   const memory = new Uint8Array(1 + frames.reduce((sum, frame) => sum + frame.captured, 0));
@@ -131,7 +131,7 @@ export function fillBatch(batch: Batch, packets: readonly TestPacket[]): void {
   });
 }
 
-export function sideTable(rows: number, stride: number): SideTable {
+function sideTable(rows: number, stride: number): SideTable {
   const buffer = new ArrayBuffer(rows * stride * 4);
   return {
     words: new Int32Array(buffer),
@@ -144,7 +144,7 @@ export function sideTable(rows: number, stride: number): SideTable {
 }
 
 /** Binds the hooks to a side table with `padding` words before them. */
-export function bindHooks(hooks: readonly FlowHook[], rows: number, padding = 0): SideTable {
+function bindHooks(hooks: readonly FlowHook[], rows: number, padding = 0): SideTable {
   const side = sideTable(
     rows,
     hooks.reduce((sum, hook) => sum + hook.words, padding),

@@ -194,7 +194,7 @@ export function rounded(value: number): number {
 }
 
 /** 64-bit counter of a record, low word first; exact up to 2^53. */
-export function counter(unsigned: Uint32Array, word: number): number {
+function counter(unsigned: Uint32Array, word: number): number {
   return unsigned[word] + unsigned[word + 1] * 0x1_0000_0000;
 }
 

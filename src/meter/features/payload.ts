@@ -3,7 +3,7 @@ import { type Batch, Mark } from '../../packet/batch.js';
 import { directed, type FeatureGroup, type FeatureLayout, FeaturePass, rounded } from './group.js';
 
 /** Bytes of the first payload that are kept. A multiple of 4. */
-export const FIRST_BYTES = 16;
+const FIRST_BYTES = 16;
 /** Bytes of the first payload that its entropy is taken of, at most. */
 export const ENTROPY_BYTES = 256;
 

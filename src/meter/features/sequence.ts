@@ -16,7 +16,7 @@
  *
  * Columns in `words`: `next` at `nextAt`, the holes' begins and ends at `holesAt` (equal = none).
  */
-export const HOLES = 3;
+const HOLES = 3;
 /** Words that the holes take. */
 export const HOLE_WORDS: number = HOLES * 2;
 

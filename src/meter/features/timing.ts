@@ -13,9 +13,9 @@ import {
 } from './group.js';
 
 /** Payload-bearing packets of each direction whose length and gap are kept. */
-export const SPLT_LENGTH = 10;
+const SPLT_LENGTH = 10;
 /** Slots of the bytes over time; slot k begins 2^k − 1 seconds after the first packet, the last one has no end. */
-export const SLOTS = 8;
+const SLOTS = 8;
 const WORD = 0x1_0000_0000;
 const LONGEST_GAP_MICROS = WORD - 1;
 /** The least gap is kept as distance from this, so that a row of zeros is a right beginning. */
