@@ -23,12 +23,12 @@ export {
 export type { QuotedFlow } from './model/quoted-flow.js';
 export { readMembers } from './model/read-record.js';
 export { approximateCounter, type FlowRecord, readCounter } from './model/record.js';
-export { RecordBatch, type RecordLayout } from './model/record-batch.js';
+export type { RecordBatch, RecordLayout } from './model/record-batch.js';
 export { CLASS_SHIFT, EndReason, REASON_SHIFT, Row, State } from './model/row.js';
 export type { Interface } from './model/source.js';
 export type { Progress, Summary, Time } from './model/summary.js';
 export type { CaptureBytes } from './observe/given-bytes.js';
 export { type Batch, Mark } from './packet/batch.js';
-export { type BaseKey, KEY_PARTS, type KeyOptions, type KeyPart, KeyKind } from './packet/key.js';
-export { NOTICE_NAMES, Refusal, REFUSAL_NAMES } from './packet/refusal.js';
+export { type BaseKey, KEY_PARTS, KeyKind, type KeyOptions, type KeyPart } from './packet/key.js';
+export { NOTICE_NAMES, REFUSAL_NAMES, Refusal } from './packet/refusal.js';
 export { TUNNEL_NAMES, type TunnelName } from './packet/tunnel.js';

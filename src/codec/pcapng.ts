@@ -372,8 +372,17 @@ export class PcapngParser implements CaptureParser {
       const expected = `a block length that is a multiple of 4 between ${BLOCK_MIN_LENGTH} and ${MAX_BLOCK_LENGTH}`;
       return damaged(cursor, 'block', pos, expected, `${length}`);
     }
-    if (length <= end - pos) {
+    // What is checked must not depend on how much is at hand: only blocks that are never looked at as a whole are not.
+    if (length <= MAX_RECORD_LENGTH) {
+      if (length > end - pos) {
+        cursor.need = length;
+        return false;
+      }
       if (this.trailerIsWrong(cursor, pos, length)) return false;
+      cursor.pos = pos + length;
+      return true;
+    }
+    if (length <= end - pos) {
       cursor.pos = pos + length;
       return true;
     }

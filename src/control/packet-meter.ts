@@ -1,13 +1,13 @@
 import { describeRefusal, isSupportedLinkType } from '../codec/link-type.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
-import { compileFilter } from '../filter/filter.js';
 import { ScaleSink } from '../export/scale.js';
+import { compileFilter } from '../filter/filter.js';
 import { RecordQueue } from '../meter/record-queue.js';
 import type { FlowHook, RecordField } from '../model/hook.js';
 import type { MeterOptions } from '../model/options.js';
 import { recordMembers } from '../model/read-record.js';
-import type { RecordSink } from '../model/sink.js';
 import type { RecordBatch } from '../model/record-batch.js';
+import type { RecordSink } from '../model/sink.js';
 import { REFUSAL_NAMES } from '../packet/refusal.js';
 import { type EndedFlow, EndedView, type LiveFlow, LiveView } from './flow-view.js';
 import { exactTime, PacketBlock, type PacketTime, type TransportEnds } from './packet-block.js';

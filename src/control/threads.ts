@@ -109,7 +109,11 @@ export async function readInThreads(
         reject(new RheoError(ErrorCode.worker, `thread ${shard} failed: ${String(cause)}`, { cause }));
       });
       worker.on('exit', () => {
-        reject(new RheoError(ErrorCode.worker, `thread ${shard} ended before its work was done`));
+        const ended = (): void => {
+          reject(new RheoError(ErrorCode.worker, `thread ${shard} ended before its work was done`));
+        };
+        // What it said before may still wait for the sink.
+        chain.then(ended, ended);
       });
     });
 

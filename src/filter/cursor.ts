@@ -2,9 +2,9 @@ import { filterError, quote } from './error.js';
 import { type Token, tokenize } from './lexer.js';
 
 /** Deepest nesting of parentheses, brackets and arithmetic. */
-export const MAX_DEPTH = 200;
+const MAX_DEPTH = 200;
 /** Most primitives in one expression. */
-export const MAX_PRIMITIVES = 8192;
+const MAX_PRIMITIVES = 8192;
 
 const END: Token = { kind: 'end', text: '', at: 0, value: 0 };
 

@@ -34,7 +34,7 @@ export function filterError(text: string, at: number, problem: string, remedy?: 
 }
 
 /** The remedy for what the complete pcap language has and this subset has not. */
-export const LATER =
+const LATER =
   'it comes with a later release; until then let tcpdump select: tcpdump -r FILE -w - EXPRESSION | rheo read -';
 
 export function notYet(text: string, at: number, what: string): RheoError {

@@ -26,7 +26,7 @@ export interface Token {
 }
 
 /** Longest expression, in characters. */
-export const MAX_LENGTH = 65_536;
+const MAX_LENGTH = 65_536;
 
 const SPACE = /[ \r\n\t]+/y;
 const OPERATOR = />=|<=|!=|==|<<|>>|&&|\|\||[+\-*/%:[\]!<>()&|^=]/y;

@@ -39,7 +39,7 @@ export const IP_PROTOCOLS: ReadonlyMap<string, { number: number; version: 'ip' |
 ]);
 
 /** Words with a meaning in the grammar of this subset. */
-export const GRAMMAR_WORDS: readonly string[] = (
+const GRAMMAR_WORDS: readonly string[] = (
   'src dst host net mask port portrange proto less greater broadcast multicast and or not len length ' +
   'vlan mpls pppoes pppoed'
 ).split(' ');

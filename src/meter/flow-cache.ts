@@ -96,8 +96,7 @@ export class FlowCache {
     const { hot, cold, coldStride } = table;
     if (batch.verdict[i] !== 0) {
       batch.flow[i] = -1;
-      // Another shard's error may quote a flow of ours.
-      if (batch.verdict[i] === Refusal.otherShard && (batch.marks[i] & Mark.icmpError) !== 0) this.relate(batch, i, 0);
+      this.relate(batch, i, 0);
       return;
     }
     let row = candidate !== 0 && table.hasKey(candidate, batch, i) ? candidate : table.find(batch, i);

@@ -41,6 +41,9 @@ export class Fragments {
   private heads = new Int32Array(0);
   /** Ring of entries in order of their beginning: entry number = position % limit + 1. */
   private begun = 0;
+  /** The meter's clock, which all shards see alike. */
+  private nowSeconds = 0;
+  private nowNanos = 0;
   private forgotten = 0;
   private held: Batch | undefined;
   private heldNext = new Int32Array(0);
@@ -84,6 +87,11 @@ export class Fragments {
     return to;
   }
 
+  setClock(seconds: number, nanos: number): void {
+    this.nowSeconds = seconds;
+    this.nowNanos = nanos;
+  }
+
   /** A batch of packets that were held and can be metered now; undefined if there are none. */
   release(): Batch | undefined {
     const { held, released } = this;
@@ -121,7 +129,7 @@ export class Fragments {
 
   private first(batch: Batch, i: number, decoder: Decoder): void {
     this.key(batch, i, decoder);
-    const e = this.enter(batch, i, decoder);
+    const e = this.enter(decoder);
     this.cover(e, 0, batch.network[i] + batch.octets[i] - batch.transport[i], decoder);
     const { entries } = this;
     // A second first fragment: the id was used again, or somebody plays; the newest one counts.
@@ -140,7 +148,7 @@ export class Fragments {
 
   private later(batch: Batch, i: number, decoder: Decoder): void {
     this.key(batch, i, decoder);
-    const e = this.enter(batch, i, decoder);
+    const e = this.enter(decoder);
     const { entries } = this;
     this.cover(e, batch.fragmentOffset[i], batch.payloadLength[i], decoder);
     switch (entries[e + Entry.status]) {
@@ -171,7 +179,7 @@ export class Fragments {
     scratch.meta[0] = version === 4 ? view.getUint8(ip + 9) | 0x400 : 0x600;
     scratch.marks[0] = version === 4 ? 0 : Mark.ipv6;
     decoder.rehash(scratch, 0);
-    const e = this.enter(batch, i, decoder);
+    const e = this.enter(decoder);
     const { entries } = this;
     if (entries[e + Entry.status] !== Status.waiting) return;
     entries[e + Entry.status] = Status.tunnel;
@@ -204,7 +212,7 @@ export class Fragments {
   }
 
   /** Entry (word offset) of the datagram in the scratch batch; a new one where there is none. */
-  private enter(batch: Batch, i: number, decoder: Decoder): number {
+  private enter(decoder: Decoder): number {
     if (this.held === undefined) this.allocate();
     const { entries, heads, scratch, addresses } = this;
     const hash = scratch.hash[0];
@@ -224,8 +232,8 @@ export class Fragments {
     entries[e + Entry.id] = scratch.ports[0];
     entries[e + Entry.proto] = scratch.meta[0];
     entries[e + Entry.status] = Status.waiting;
-    entries[e + Entry.seconds] = batch.seconds[i];
-    entries[e + Entry.nanos] = batch.nanos[i];
+    entries[e + Entry.seconds] = this.nowSeconds;
+    entries[e + Entry.nanos] = this.nowNanos;
     entries[e + Entry.hash] = hash;
     entries[e + Entry.chain] = heads[bucket];
     heads[bucket] = n;

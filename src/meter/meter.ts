@@ -63,6 +63,9 @@ export class FlowMeter {
   private readonly fragments: Fragments;
   private nowSeconds = 0;
   private nowNanos = 0;
+  /** Time of the packet before. */
+  private beforeSeconds = 0;
+  private beforeNanos = 0;
   private cursor = 1;
   private readonly expireDue = (row: number): void => this.cache.due(row);
   private readonly closingRoom = (): boolean => this.makeRoom();
@@ -129,11 +132,7 @@ export class FlowMeter {
       const high = low + TICK_NANOS;
       let end = at;
       let seen = 0;
-      let last = nanos[at];
       do {
-        const now = nanos[end];
-        if (now < last) this.steppedBack();
-        last = now;
         if (verdict[end] === 0 || verdict[end] === Refusal.otherShard) seen |= marks[end];
         end++;
       } while (end < to && seconds[end] === second && nanos[end] >= low && nanos[end] < high);
@@ -142,7 +141,7 @@ export class FlowMeter {
         this.segment(batch, at, end);
         this.releaseFragments();
       } else this.segment(batch, at, end);
-      if (second === this.nowSeconds && nanos[end - 1] > this.nowNanos) this.nowNanos = nanos[end - 1];
+      this.noteTimes(second, nanos, at, end);
       at = end;
     }
     return at;
@@ -180,19 +179,29 @@ export class FlowMeter {
       if (!wheel.advance(tick, this.expireDue, this.closingRoom)) return false;
       this.flushClosing();
     } else {
-      if (wheel.running) this.steppedBack();
       if (wheel.running && tick >= wheel.tick - REORDER_TICKS) return true;
       // First packet, or the clock was set back: timers go on from here.
       wheel.reset(tick);
+      if (this.fragments.flush(this.decoder)) this.releaseFragments();
     }
+    this.fragments.setClock(seconds, nanos);
     this.nowSeconds = seconds;
     this.nowNanos = nanos;
     return true;
   }
 
-  /** All shards see the clock; the first one counts. */
-  private steppedBack(): void {
-    if ((this.decoder.options.shard ?? 0) === 0) this.decoder.notices[Notice.timeBackwards]++;
+  /** Keeps the latest time, and counts packets that are earlier than the one before (the first shard does; all see them). */
+  private noteTimes(second: number, nanos: Int32Array, from: number, to: number): void {
+    let before = second === this.beforeSeconds ? this.beforeNanos : second < this.beforeSeconds ? Infinity : -1;
+    let back = 0;
+    for (let i = from; i < to; i++) {
+      if (nanos[i] < before) back++;
+      before = nanos[i];
+      if (second === this.nowSeconds && before > this.nowNanos) this.nowNanos = before;
+    }
+    this.beforeSeconds = second;
+    this.beforeNanos = before;
+    if (back > 0 && (this.decoder.options.shard ?? 0) === 0) this.decoder.notices[Notice.timeBackwards] += back;
   }
 
   private segment(batch: Batch, from: number, to: number): void {

@@ -1,5 +1,6 @@
 import { CLASS_SHIFT, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
+import { Refusal } from '../packet/refusal.js';
 import { Cold, COLD_WORDS, HOT_WORDS, Hot } from './layout.js';
 import type { FlowTable } from './table.js';
 import { EVENT_FLAGS } from './tcp.js';
@@ -63,9 +64,16 @@ export function plainRun(
   const { hot, cold, coldStride, keyWords } = table;
   const { idleSeconds, activeSeconds } = limits;
   let bytes = 0;
+  let refused = 0;
   let i = from;
   run: for (; i < to; i++) {
-    if (verdict[i] !== 0) break;
+    if (verdict[i] !== 0) {
+      // Another shard's ICMP error may quote a flow of ours; nothing else of what was refused concerns the table.
+      if (verdict[i] === Refusal.otherShard && (marks[i] & Mark.icmpError) !== 0) break;
+      flow[i] = -1;
+      refused++;
+      continue;
+    }
     const row = candidates[i - base];
     const k = row * HOT_WORDS;
     const state = hot[k + Hot.state];
@@ -120,7 +128,7 @@ export function plainRun(
     flow[i] = row;
     bytes += length;
   }
-  totals[0] += i - from;
+  totals[0] += i - from - refused;
   totals[1] += bytes;
   return i;
 }

@@ -11,6 +11,7 @@ export class FileBytes implements ByteSource {
   private readonly fd: number;
   private closed = false;
   private reading: Promise<number> | undefined;
+  private closing: Promise<void> | undefined;
 
   constructor(name: string, fd: number, totalBytes: number | undefined) {
     this.name = name;
@@ -32,8 +33,12 @@ export class FileBytes implements ByteSource {
     return this.closed ? 0 : n;
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
+  close(): Promise<void> {
+    this.closing ??= this.release();
+    return this.closing;
+  }
+
+  private async release(): Promise<void> {
     this.closed = true;
     // The number of a closed descriptor may be given away while a read in the thread pool still uses it.
     await this.reading?.catch(() => 0);
@@ -93,11 +98,10 @@ export class FollowBytes implements ByteSource {
     }
   }
 
-  async close(): Promise<void> {
-    if (this.closed) return;
+  close(): Promise<void> {
     this.closed = true;
     this.watcher?.close();
     this.changed.notify();
-    await this.file.close();
+    return this.file.close();
   }
 }

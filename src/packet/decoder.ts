@@ -74,7 +74,7 @@ export class Decoder {
     this.checksums = options.checksums ?? false;
     const { base, extra, unidirectional } = options.key ?? DEFAULT_KEY;
     const usualKey = base === 'port' && extra.length === 0 && !unidirectional;
-    this.plain = usualKey && !this.checksums && (options.shards ?? 1) === 1 && options.plain !== false;
+    this.plain = usualKey && !this.checksums && options.plain !== false;
     this.left = new Int32Array(batch.capacity);
     this.keys = new KeyMaker(options.key ?? DEFAULT_KEY, options.shard ?? 0, options.shards ?? 1, options.seed[0]);
     const wanted = new Set<string>(options.tunnels ?? TUNNEL_NAMES.filter((name) => name !== 'none' && name !== 'l2tp'));
@@ -91,9 +91,8 @@ export class Decoder {
   decode(batch: Batch, from: number, to: number): void {
     const { left } = this;
     if (this.plain) {
-      const count = decodePlain(batch, from, to, this.udpPorts, left);
+      const count = decodePlain(batch, from, to, this.udpPorts, this.keys, left, this.verdicts);
       for (let k = 0; k < count; k++) this.packet(batch, left[k]);
-      this.verdicts[0] += to - from - count;
     } else for (let i = from; i < to; i++) this.packet(batch, i);
     hashKeys(batch, from, to, this.seed);
   }
@@ -335,7 +334,7 @@ export class Decoder {
     const { keys } = this;
     const marks = batch.marks[i];
     if (protocol === Protocol.tcp) {
-      if (!keys.isOurs(batch.view, ip, version)) return Refusal.otherShard;
+      if (depth === 0 && !keys.isOurs(batch.view, ip, version)) return Refusal.otherShard;
     } else if (protocol === Protocol.ah && version === 4 && (marks & Mark.fragmentLater) === 0) {
       if (visibleBehindAh(batch.view, pos, end)) {
         const length = (batch.view.getUint8(pos + 1) + 2) << 2;
@@ -349,13 +348,19 @@ export class Decoder {
     if (isLater) laterFragment(batch, i, protocol, version, pos, end, realEnd);
     const refused = isLater ? 0 : readTransport(batch, i, protocol, version, pos, end, realEnd);
     keys.make(batch, i, ip, version);
-    if (!keys.isOurs(batch.view, ip, version)) return Refusal.otherShard;
-    this.attributed = true;
+    // Inside a tunnel a refusal counts before the shard: all shards then fall back to the outer packet alike.
+    const ours = keys.isOurs(batch.view, ip, version);
+    if (depth === 0) {
+      if (!ours) return Refusal.otherShard;
+      this.attributed = true;
+    }
     if (refused !== 0) return refused;
     const whole = end === realEnd && (this.noticed & (1 << Notice.lengthBeyondFrame)) === 0;
     if (this.checksums && whole && (marks & (Mark.fragmentFirst | Mark.fragmentLater)) === 0) {
       if (!transportChecksumOk(batch.view, ip, version, protocol, pos, realEnd)) return Refusal.checksum;
     }
+    if (!ours) return Refusal.otherShard;
+    this.attributed = true;
     if ((batch.marks[i] & Mark.cut) !== 0) this.noticed |= 1 << Notice.headerCut;
     return 0;
   }

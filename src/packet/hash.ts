@@ -4,7 +4,8 @@ import { Mark } from './batch.js';
 /** Secret of the keyed hash: two random 32-bit words, drawn at start. */
 export type HashSeed = readonly [number, number];
 
-const rounds = 3;
+const FINAL_ROUNDS = 3;
+/** Words of the key in hand: IPv6 with all additional parts is the longest. */
 const message = new Int32Array(32);
 
 /**
@@ -19,8 +20,13 @@ export function hashKeys(batch: Batch, from: number, to: number, seed: HashSeed)
   const { a0, a1, a2, a3, b0, b1, b2, b3, ports, meta, keyExtra, keyWords, hash, verdict, marks } = batch;
   const k0 = seed[0];
   const k1 = seed[1];
+  const k2 = 0x6c796765 ^ k0;
+  const k3 = 0x74656462 ^ k1;
   for (let i = from; i < to; i++) {
-    if (verdict[i] !== 0) continue;
+    if (verdict[i] !== 0) {
+      hash[i] = 0;
+      continue;
+    }
     message[0] = ports[i];
     message[1] = meta[i];
     message[2] = a0[i];
@@ -36,15 +42,16 @@ export function hashKeys(batch: Batch, from: number, to: number, seed: HashSeed)
       n = 10;
     }
     for (let k = 0; k < keyWords; k++) message[n++] = keyExtra[i * keyWords + k];
+    // The rounds of finalization go on with words of 0.
+    for (let k = 0; k < FINAL_ROUNDS; k++) message[n + k] = 0;
 
     let v0 = k0;
     let v1 = k1;
-    let v2 = 0x6c796765 ^ k0;
-    let v3 = 0x74656462 ^ k1;
-    for (let r = 0; r < n + rounds; r++) {
-      let m = 0;
-      if (r < n) m = message[r];
-      else if (r === n) v2 ^= 0xff;
+    let v2 = k2;
+    let v3 = k3;
+    for (let r = 0; r < n + FINAL_ROUNDS; r++) {
+      const m = message[r];
+      if (r === n) v2 ^= 0xff;
       v3 ^= m;
       v0 = (v0 + v1) | 0;
       v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;

@@ -1,6 +1,18 @@
 import { type Batch, Mark, MAX_VLAN_DEPTH } from './batch.js';
 import { KeyKind, type KeyOptions, type KeyPart } from './key.js';
 
+/** Takes two words of an address pair into the hash that chooses the shard; the same for both directions. */
+export function mixPair(mixed: number, source: number, destination: number): number {
+  return Math.imul(mixed ^ source ^ destination, 0x9e3779b1);
+}
+
+/** Shard of a mixed address pair. */
+export function shardOf(mixed: number, shards: number): number {
+  let h = Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b);
+  h ^= h >>> 13;
+  return (h >>> 0) % shards;
+}
+
 /**
  * Makes the flow key of a packet from its IP header and ports: endpoints in canonical order (the lower one is A), so that
  * both directions have the same key (RFC 5103 biflow), and the additional parts that `--key` asks for.
@@ -9,9 +21,9 @@ export class KeyMaker {
   private readonly base: KeyOptions['base'];
   private readonly extra: readonly KeyPart[];
   private readonly bidirectional: boolean;
-  private readonly shard: number;
-  private readonly shards: number;
-  private readonly seed: number;
+  readonly shard: number;
+  readonly shards: number;
+  readonly seed: number;
 
   constructor(key: KeyOptions, shard: number, shards: number, seed: number) {
     this.base = key.base;
@@ -28,12 +40,10 @@ export class KeyMaker {
    */
   isOurs(view: DataView, ip: number, version: number): boolean {
     if (this.shards === 1) return true;
-    let mix = this.seed;
-    if (version === 4) mix ^= view.getInt32(ip + 12) ^ view.getInt32(ip + 16);
-    else for (let k = 8; k < 24; k += 4) mix = Math.imul(mix ^ view.getInt32(ip + k) ^ view.getInt32(ip + k + 16), 0x9e3779b1);
-    mix = Math.imul(mix ^ (mix >>> 15), 0x85ebca6b);
-    mix ^= mix >>> 13;
-    return (mix >>> 0) % this.shards === this.shard;
+    let mixed = this.seed;
+    if (version === 4) mixed ^= view.getInt32(ip + 12) ^ view.getInt32(ip + 16);
+    else for (let k = 8; k < 24; k += 4) mixed = mixPair(mixed, view.getInt32(ip + k), view.getInt32(ip + k + 16));
+    return shardOf(mixed, this.shards) === this.shard;
   }
 
   /** Completes the key columns of packet i; `ports` and `meta` come in packet order from `readTransport`. */

@@ -1,5 +1,6 @@
 import { type Batch, Mark } from './batch.js';
 import { KeyKind } from './key.js';
+import { type KeyMaker, mixPair, shardOf } from './key-maker.js';
 import { Refusal } from './refusal.js';
 import { Protocol } from './transport.js';
 import { EtherType } from './walk.js';
@@ -14,18 +15,29 @@ const UDP_META = Protocol.udp | KeyKind.ports;
  * call, twice as fast as the long way; whatever is not that plain is left alone and goes the long way. Both ways fill the
  * same columns with the same values (a test compares them on all sorts of packets).
  *
- * Only for the usual key, 5-tuple in both directions, and one shard.
+ * Only for the usual key, 5-tuple in both directions.
  *
  * @param udpPorts not 0 for ports of tunnels that are looked into
  * @param left gets the indexes of the packets that are left, in order
+ * @param verdicts counters by verdict
  * @returns how many are left
  */
-export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Uint8Array, left: Int32Array): number {
+export function decodePlain(
+  batch: Batch,
+  from: number,
+  to: number,
+  udpPorts: Uint8Array,
+  keys: KeyMaker,
+  left: Int32Array,
+  verdicts: Float64Array,
+): number {
   const { view, offset, captured, wire, link, verdict, marks, direction, meta, ports, octets, tos, ttl } = batch;
   const { a0, a1, a2, a3, b0, b1, b2, b3 } = batch;
   const { network, transport, payload, payloadLength, payloadCaptured, tcpFlags, mac, vlanDepth, mplsDepth } = batch;
   const { flowLabel } = batch;
+  const { shard, shards, seed } = keys;
   let count = 0;
+  let others = 0;
   for (let i = from; i < to; i++) {
     if (verdict[i] !== Refusal.none) {
       left[count++] = i;
@@ -39,6 +51,7 @@ export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Ui
     let total = 0;
     let protocol = 0;
     let swap = false;
+    let mixed = seed;
     if (link[i] === LINK_ETHERNET && length >= 54) {
       const type = view.getUint16(start + 12);
       if (type === EtherType.ipv4) {
@@ -50,6 +63,7 @@ export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Ui
           const source = view.getInt32(ip + 12);
           const destination = view.getInt32(ip + 16);
           if (source === destination) at = 0;
+          mixed ^= source ^ destination;
           swap = source > destination;
           a0[i] = swap ? destination : source;
           b0[i] = swap ? source : destination;
@@ -75,6 +89,7 @@ export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Ui
           const d1 = view.getInt32(ip + 28);
           const d2 = view.getInt32(ip + 32);
           const d3 = view.getInt32(ip + 36);
+          mixed = mixPair(mixPair(mixPair(mixPair(mixed, s0, d0), s1, d1), s2, d2), s3, d3);
           if (s0 !== d0) swap = s0 > d0;
           else if (s1 !== d1) swap = s1 > d1;
           else if (s2 !== d2) swap = s2 > d2;
@@ -119,6 +134,11 @@ export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Ui
       left[count++] = i;
       continue;
     }
+    if (shards !== 1 && shardOf(mixed, shards) !== shard) {
+      verdict[i] = Refusal.otherShard;
+      others++;
+      continue;
+    }
     const realEnd = ip + total;
     direction[i] = swap ? 1 : 0;
     octets[i] = total;
@@ -131,5 +151,7 @@ export function decodePlain(batch: Batch, from: number, to: number, udpPorts: Ui
     vlanDepth[i] = 0;
     mplsDepth[i] = 0;
   }
+  verdicts[Refusal.none] += to - from - count - others;
+  verdicts[Refusal.otherShard] += others;
   return count;
 }

@@ -137,7 +137,17 @@ export class Oracle {
   readonly #folder: string;
   readonly #file: string;
 
-  constructor(capture: Capture) {
+  /** Runs `use` with an oracle whose files are there for so long. */
+  static over(capture: Capture, use: (oracle: Oracle) => void): void {
+    const oracle = new Oracle(capture);
+    try {
+      use(oracle);
+    } finally {
+      rmSync(oracle.#folder, { recursive: true });
+    }
+  }
+
+  private constructor(capture: Capture) {
     this.capture = capture;
     this.#folder = mkdtempSync(path.join(tmpdir(), 'rheo-filter-'));
     this.#file = path.join(this.#folder, 'capture.pcap');
@@ -189,9 +199,5 @@ export class Oracle {
       return `link ${this.capture.link}, "${expression}": ${who} selects packet ${k}: ${hex}`;
     }
     return undefined;
-  }
-
-  close(): void {
-    rmSync(this.#folder, { recursive: true });
   }
 }

@@ -167,3 +167,21 @@ test('closing in the middle leaves no descriptor', async (t) => {
   assert.equal(await source.more(), false);
   assert.equal(readdirSync('/proc/self/fd').length, before);
 });
+
+test('any number of files that take turns packet by packet', async (t) => {
+  const file = scratch(t);
+  for (let count = 2; count <= 9; count++) {
+    const order = Array.from({ length: 40 * count }, (_, i) => (i * i * 7 + i) % count);
+    const names = Array.from({ length: count }, (_, k) =>
+      file(
+        `${count}-${k}`,
+        pcap(order.flatMap((owner, i) => (owner === k ? [{ seconds: 1, nanos: i * 1000, data: byte(i) }] : []))),
+      ),
+    );
+    const packets = await collect(await openCaptures(names));
+    assert.deepEqual(
+      packets.map(({ nanos }) => nanos / 1000),
+      order.map((_, i) => i),
+    );
+  }
+});
