@@ -98,7 +98,10 @@ try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
   if (error instanceof RheoError) {
-    process.stderr.write(`rheo: ${error.message}\n${error.remedy === undefined ? '' : `  ${error.remedy}\n`}`);
+    // File names and what stands in files are strangers' bytes.
+    const { safeLines } = await import('./text.js');
+    const remedy = error.remedy === undefined ? '' : `  ${error.remedy}\n`;
+    process.stderr.write(safeLines(`rheo: ${error.message}\n${remedy}`));
     process.exitCode = error.exitCode;
   } else {
     process.stderr.write(`rheo: internal error, please report it: ${(error as Error)?.stack ?? String(error)}\n`);

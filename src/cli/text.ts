@@ -13,6 +13,11 @@ export function safeText(text: string): string {
   return ASCII.test(text) ? text : text.replace(UNSAFE, '?');
 }
 
+/** The same for text of several lines, which it keeps. */
+export function safeLines(text: string): string {
+  return text.split('\n').map(safeText).join('\n');
+}
+
 function graphemeWidth(grapheme: string): number {
   if (ZERO.test(grapheme)) return 0;
   return WIDE.test(grapheme) ? 2 : 1;

@@ -55,7 +55,7 @@ export class PacketBlock {
   /** The same for a transport header and what follows it; an IP header without options is put in front of it. */
   putSegment(segment: Uint8Array, ends: TransportEnds, time: PacketTime, wire: number, linkType: number): void {
     checkLength(segment.length, wire);
-    const { src, dst, bytes, view } = this;
+    const { src, dst } = this;
     src.set(ends.src);
     dst.set(ends.dst);
     const { protocol } = ends;
@@ -68,6 +68,7 @@ export class PacketBlock {
     this.setTime(time);
     const header = src.version === 4 ? 20 : 40;
     this.reserve(header + segment.length);
+    const { bytes, view } = this;
     if (src.version === 4) {
       const total = header + wire;
       view.setUint16(START, 0x4500);
@@ -86,7 +87,7 @@ export class PacketBlock {
       bytes.set(src.bytes, START + 8);
       bytes.set(dst.bytes, START + 24);
     }
-    this.bytes.set(segment, START + header);
+    bytes.set(segment, START + header);
     this.show(header + segment.length, header + wire, linkType);
   }
 

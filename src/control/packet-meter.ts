@@ -167,9 +167,9 @@ export class Meter<Data = unknown> {
    * Timers have a resolution of 250 ms.
    */
   advance(time: PacketTime): void {
+    this.#enter();
     const { seconds, nanos } = exactTime(time);
     if (seconds < this.#seconds || (seconds === this.#seconds && nanos <= this.#nanos)) return;
-    this.#enter();
     this.#seconds = seconds;
     this.#nanos = nanos;
     this.#busy = true;

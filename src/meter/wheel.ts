@@ -1,5 +1,6 @@
 import { CLASS_SHIFT } from '../model/row.js';
 import { HOT_WORDS, Hot } from './layout.js';
+import { CHUNK_ROWS, Slots } from './slots.js';
 import type { FlowTable } from './table.js';
 
 /** Ticks a second of packet time, and ticks that a wheel spans (17 minutes; later deadlines come round again). */
@@ -10,26 +11,22 @@ const SLOT_MASK = SLOTS - 1;
 const CLASSES = 8;
 /** Rows of a slot that eviction compares. */
 const COMPARED = 16;
-/** Rows of a slot that are looked at together. */
-const GROUP = 64;
 
 /**
- * Timer wheels, one for each timeout class: slots of doubly linked rows, by the tick of their deadline. A packet only
- * stores its time in the row; the row is looked at when its slot comes up and put further on if packets have come since.
- * As all flows of a class have the same idle timeout, the first untouched row of a class is its least recently seen one,
- * to within a tick: the eviction of a full table needs no other order.
+ * Timer wheels, one for each timeout class: slots of rows, by the tick of their deadline. A packet only stores its time in
+ * the row; the row is looked at when its slot comes up and put further on if packets have come since. As all flows of a
+ * class have the same idle timeout, the first untouched row of a class is its least recently seen one, to within a tick:
+ * the eviction of a full table needs no other order.
  *
- * Links are kept apart from the rows, densely, so that walking a list does not wait for the memory of the rows.
+ * A slot is a list of chunks of row numbers (slots.ts), so that the memory of many rows is asked for at once. A row that
+ * leaves a slot before its time only forgets that it stands there (`slotOf`); its entry is skipped later.
  */
 export class Wheel {
   private readonly table: FlowTable;
-  private readonly heads = new Int32Array(CLASSES * SLOTS);
-  private readonly tails = new Int32Array(CLASSES * SLOTS);
-  /** By row: neighbours in its slot (0: none), and the slot. */
-  private readonly next: Int32Array;
-  private readonly previous: Int32Array;
+  private readonly slots: Slots;
+  /** Slot in which a row stands, by row; -1: in none. */
   private readonly slotOf: Int32Array;
-  private readonly group = new Int32Array(GROUP);
+  private readonly group = new Int32Array(CHUNK_ROWS);
   private touched = 0;
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;
@@ -46,9 +43,8 @@ export class Wheel {
     this.table = table;
     this.idleNanos = idleNanos;
     this.activeNanos = activeNanos;
-    this.next = new Int32Array(table.rows);
-    this.previous = new Int32Array(table.rows);
-    this.slotOf = new Int32Array(table.rows);
+    this.slotOf = new Int32Array(table.rows).fill(-1);
+    this.slots = new Slots(CLASSES * SLOTS, table.rows, this.slotOf);
   }
 
   /** Sets the present tick without processing what lies between: at the first packet, and when time has stepped back. */
@@ -76,55 +72,38 @@ export class Wheel {
 
   /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
   add(row: number): void {
-    const { heads, tails, next, previous } = this;
     const cls = (this.table.hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
     let due = this.deadline(row);
     if (due <= this.tick) due = this.tick + 1;
     else if (due > this.tick + SLOTS - 1) due = this.tick + SLOTS - 1;
     if (due < this.first[cls]) this.first[cls] = due;
     const slot = cls * SLOTS + (due & SLOT_MASK);
-    const tail = tails[slot];
-    previous[row] = tail;
-    next[row] = 0;
     this.slotOf[row] = slot;
-    if (tail !== 0) next[tail] = row;
-    else heads[slot] = row;
-    tails[slot] = row;
+    this.slots.append(slot, row);
   }
 
   remove(row: number): void {
-    const { next, previous } = this;
-    const before = previous[row];
-    const behind = next[row];
-    if (before !== 0) next[before] = behind;
-    else this.heads[this.slotOf[row]] = behind;
-    if (behind !== 0) previous[behind] = before;
-    else this.tails[this.slotOf[row]] = before;
+    this.slotOf[row] = -1;
   }
 
   /**
    * Advances to `tick`; calls `expire(row)` for each row that is due (which must remove it) as long as `room()` says that
-   * there is room for GROUP more. Returns true when all is done; else call again.
+   * there is room for CHUNK_ROWS more. Returns true when all is done; else call again.
    */
   advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
-    const { heads, group } = this;
+    const { slots, slotOf, group } = this;
     if (tick - this.tick > SLOTS) this.tick = tick - SLOTS;
     while (this.tick < tick) {
       const now = this.tick + 1;
       for (let cls = 0; cls < CLASSES; cls++) {
         const slot = cls * SLOTS + (now & SLOT_MASK);
         // Every row of a slot leaves it: it ends, or its deadline is later.
-        while (heads[slot] !== 0) {
+        while (slots.heads[slot] !== 0) {
           if (!room()) return false;
-          const count = this.touch(heads[slot]);
-          for (let g = 0; g < count; g++) {
-            const row = group[g];
-            if (this.deadline(row) <= now) expire(row);
-            else {
-              this.remove(row);
-              this.add(row);
-            }
-          }
+          const count = slots.takeChunk(slot, group);
+          const due = this.partition(count, now);
+          for (let g = 0; g < due; g++) if (slotOf[group[g]] === slot) expire(group[g]);
+          for (let g = due; g < count; g++) if (slotOf[group[g]] === slot) this.add(group[g]);
         }
       }
       this.tick = now;
@@ -132,17 +111,28 @@ export class Wheel {
     return true;
   }
 
-  /** Collects up to GROUP rows of a list and brings what their end needs into the cache, many at a time. */
-  private touch(head: number): number {
-    const { next, group } = this;
+  /**
+   * Puts the rows of the group that are due before those that are not; returns how many are. Brings what their end needs
+   * into the cache, many at a time.
+   */
+  private partition(count: number, now: number): number {
+    const { group } = this;
     const { hot, cold, coldStride, index, mask } = this.table;
-    let count = 0;
-    for (let row = head; row !== 0 && count < GROUP; row = next[row]) group[count++] = row;
     let touched = 0;
-    for (let g = 0; g < count; g++) touched ^= hot[group[g] * HOT_WORDS] ^ cold[group[g] * coldStride];
-    for (let g = 0; g < count; g++) touched ^= index[(hot[group[g] * HOT_WORDS + Hot.hash] & mask) << 1];
+    for (let g = 0; g < count; g++) touched ^= hot[group[g] * HOT_WORDS];
+    let due = 0;
+    for (let g = 0; g < count; g++) {
+      const row = group[g];
+      if (this.deadline(row) > now) continue;
+      group[g] = group[due];
+      group[due++] = row;
+    }
+    for (let g = 0; g < due; g++) {
+      const row = group[g];
+      touched ^= cold[row * coldStride] ^ index[(hot[row * HOT_WORDS + Hot.hash] & mask) << 1];
+    }
     this.touched = touched;
-    return count;
+    return due;
   }
 
   /**
@@ -169,32 +159,31 @@ export class Wheel {
   }
 
   private oldestOf(cls: number): number {
+    const { slots, group, first } = this;
     const { hot, hotUnsigned } = this.table;
     const end = this.tick + SLOTS;
-    if (this.first[cls] <= this.tick) this.first[cls] = this.tick + 1;
-    for (; this.first[cls] < end; this.first[cls]++) {
-      const slot = cls * SLOTS + (this.first[cls] & SLOT_MASK);
+    if (first[cls] <= this.tick) first[cls] = this.tick + 1;
+    while (first[cls] < end) {
+      const slot = cls * SLOTS + (first[cls] & SLOT_MASK);
+      const count = Math.min(COMPARED, slots.peekChunk(slot, group));
       let best = 0;
       let bestSeen = Infinity;
-      let compared = 0;
-      for (let row = this.heads[slot]; row !== 0 && compared < COMPARED; ) {
+      for (let g = 0; g < count; g++) {
+        const row = group[g];
         const k = row * HOT_WORDS;
-        const next = this.next[row];
         const due = Math.min(this.deadline(row), end - 1);
-        if (((hot[k + Hot.state] >>> CLASS_SHIFT) & 15) !== cls || due > this.first[cls]) {
-          this.remove(row);
+        if (((hot[k + Hot.state] >>> CLASS_SHIFT) & 15) !== cls || due > first[cls]) {
           this.add(row);
-        } else {
-          compared++;
-          const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
-          if (seen < bestSeen) {
-            best = row;
-            bestSeen = seen;
-          }
+          continue;
         }
-        row = next;
+        const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
+        if (seen < bestSeen) {
+          best = row;
+          bestSeen = seen;
+        }
       }
       if (best !== 0) return best;
+      if (count === 0 && slots.heads[slot] === 0) first[cls]++;
     }
     return 0;
   }

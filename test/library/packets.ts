@@ -82,10 +82,15 @@ export function ipOf(packet: Packet): Uint8Array {
   return bytes;
 }
 
+/** Ends in the last byte of the IP address. */
+function macOf(address: string): number[] {
+  return [2, 0, 0, 0, 0, (addressWords(address).at(-1) as number) & 0xff];
+}
+
 export function frameOf(packet: Packet): Uint8Array {
   const ip = ipOf(packet);
   const frame = new Uint8Array(14 + ip.length);
-  frame.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1]);
+  frame.set([...macOf(packet.dst ?? '10.0.0.2'), ...macOf(packet.src ?? '10.0.0.1')]);
   new DataView(frame.buffer).setUint16(12, ip[0] >> 4 === 4 ? 0x0800 : 0x86dd);
   frame.set(ip, 14);
   return frame;

@@ -7,7 +7,7 @@ import { ReadableStream } from 'node:stream/web';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { ErrorCode, type FlowRecord, RheoError, readFlows, readMembers } from '../../src/index.js';
+import { ErrorCode, type FlowRecord, type Progress, RheoError, readFlows, readMembers } from '../../src/index.js';
 import { scratch } from '../observe/collect.js';
 import { projectRoot } from '../support/shared.js';
 import { captureOf, connection, type Packet, Proto } from './packets.js';
@@ -195,7 +195,7 @@ test('leaving the loop closes the file, ends the stream and settles the summary'
     break;
   }
   assert.equal(openSamples(), 0);
-  assert.equal((await flows.summary).interrupted, false, 'the end of so small a file was reached at once');
+  assert.ok((await flows.summary).balanced);
 
   const stream = new PassThrough();
   stream.write(captureOf([...connection(), { at: 20_000, srcPort: 9 }, { at: 40_000, srcPort: 10 }]));
