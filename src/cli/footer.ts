@@ -36,7 +36,6 @@ const NOTICES: Readonly<Record<string, string>> = {
   timeBackwards: 'time stepped back',
   directionCorrected: 'direction corrected',
   icmpRelated: 'ICMP error with its flow',
-  icmpUnrelated: 'ICMP error without its flow',
 };
 
 /** `Camel case` names that have no words of their own here. */

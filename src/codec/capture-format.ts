@@ -1,7 +1,7 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { CaptureHost, CaptureParser, Cursor } from './capture.js';
 import { isPcapMagic, PCAP_FILE_HEADER_LENGTH, PcapParser } from './pcap.js';
-import { PcapngParser } from './pcapng.js';
+import { PcapngParser, SECTION_HEADER_LENGTH } from './pcapng.js';
 import { BlockType } from './pcapng-options.js';
 
 const MAGIC_LENGTH = 4;
@@ -36,6 +36,8 @@ export function detectCapture(cursor: Cursor, host: CaptureHost): CaptureParser 
   if (end - pos < MAGIC_LENGTH) return undefined;
   const begin = view.getUint32(pos, false);
   if (begin === BlockType.sectionHeader) {
+    cursor.need = SECTION_HEADER_LENGTH;
+    if (end - pos < SECTION_HEADER_LENGTH) return undefined;
     cursor.need = 0;
     return new PcapngParser(host);
   }

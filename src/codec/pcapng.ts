@@ -21,7 +21,8 @@ const MAX_NAME_LENGTH = 255;
 const MAX_DESCRIPTION_LENGTH = 1024;
 
 const BLOCK_MIN_LENGTH = 12;
-const SECTION_HEADER_LENGTH = 28;
+/** Shortest section header, with which every file begins. */
+export const SECTION_HEADER_LENGTH = 28;
 const INTERFACE_HEADER_LENGTH = 16;
 const ENHANCED_HEADER_LENGTH = 28;
 const ENHANCED_MIN_LENGTH = 32;

@@ -63,6 +63,9 @@ export class FlowCache {
   private readonly limits: PlainLimits;
   private readonly candidates = new Int32Array(BATCH_SIZE);
   private touched = 0;
+  /** The meter's clock. */
+  private nowSeconds = 0;
+  private nowNanos = 0;
 
   constructor(decoder: Decoder, options: FlowCacheOptions) {
     this.decoder = decoder;
@@ -77,6 +80,11 @@ export class FlowCache {
     this.created = new Int32Array(BATCH_SIZE);
     // A packet may end two flows: its own old one, and one that makes room.
     this.closing = new Int32Array(options.closingRoom + BATCH_SIZE * 2);
+  }
+
+  setClock(seconds: number, nanos: number): void {
+    this.nowSeconds = seconds;
+    this.nowNanos = nanos;
   }
 
   /** Accounts packets [from, to) to their flows and sets `batch.flow`. */
@@ -205,7 +213,10 @@ export class FlowCache {
       return 0;
     }
     const idle = this.options.idleNanos[(state >>> CLASS_SHIFT) & 15];
-    const reason = gap < -idle ? EndReason.forced : this.reasonAt(row, second, nano);
+    const sinceLast =
+      (this.nowSeconds - hotUnsigned[k + Hot.lastSeconds]) * 1e9 + (this.nowNanos - hot[k + Hot.lastNanos]);
+    // Not a late packet, but a clock that was set back: the flow is of another time.
+    const reason = sinceLast < -idle ? EndReason.forced : this.reasonAt(row, second, nano);
     if (reason === 0 && (state & State.dormant) === 0) return row;
     if (reason !== 0 && reason !== EndReason.active) {
       this.close(row, reason);

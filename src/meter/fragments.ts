@@ -1,6 +1,6 @@
 import { Batch, BATCH_SIZE, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
-import { KeyKind } from '../packet/key.js';
+import { DEFAULT_KEY, KeyKind } from '../packet/key.js';
 import { Notice, Refusal } from '../packet/refusal.js';
 
 /** Words of a datagram's entry. */
@@ -287,7 +287,9 @@ export class Fragments {
   private orphan(batch: Batch, i: number, decoder: Decoder): void {
     decoder.notices[Notice.fragmentOrphan]++;
     batch.ports[i] = 0;
-    batch.meta[i] = (batch.meta[i] & 0xffff) | KeyKind.orphanFragments;
+    // Without ports in the key they belong to the same flow as the rest.
+    const apart = (decoder.options.key ?? DEFAULT_KEY).base === 'port';
+    batch.meta[i] = apart ? (batch.meta[i] & 0xffff) | KeyKind.orphanFragments : batch.meta[i];
     decoder.rehash(batch, i);
   }
 

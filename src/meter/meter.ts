@@ -180,11 +180,13 @@ export class FlowMeter {
       this.flushClosing();
     } else {
       if (wheel.running && tick >= wheel.tick - REORDER_TICKS) return true;
-      // First packet, or the clock was set back: timers go on from here.
+      // First packet, or the clock was set back: timers go on from here. Differences of seconds are kept in 32 bits.
+      if (wheel.running && this.nowSeconds - seconds > 0x7fffffff && !this.finish()) return false;
       wheel.reset(tick);
       if (this.fragments.flush(this.decoder)) this.releaseFragments();
     }
     this.fragments.setClock(seconds, nanos);
+    this.cache.setClock(seconds, nanos);
     this.nowSeconds = seconds;
     this.nowNanos = nanos;
     return true;

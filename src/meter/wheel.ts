@@ -28,6 +28,7 @@ export class Wheel {
   private readonly slotOf: Int32Array;
   private readonly group = new Int32Array(CHUNK_ROWS);
   private touched = 0;
+  private moved = false;
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;
   private readonly activeNanos: number;
@@ -70,12 +71,27 @@ export class Wheel {
     return base * TICKS_PER_SECOND + Math.floor((byIdle < byActive ? byIdle : byActive) / TICK_NANOS) + 1;
   }
 
+  /** Tick after which the row is due by its idle timeout. */
+  private idleDeadline(row: number): number {
+    const { hot, hotUnsigned } = this.table;
+    const k = row * HOT_WORDS;
+    const idle = this.idleNanos[(hot[k + Hot.state] >>> CLASS_SHIFT) & 15];
+    const at = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos] + idle;
+    return this.baseSeconds * TICKS_PER_SECOND + Math.floor(at / TICK_NANOS) + 1;
+  }
+
+  /** A tick within the wheel's span. */
+  private clamp(due: number): number {
+    return Math.min(Math.max(due, this.tick + 1), this.tick + SLOTS - 1);
+  }
+
   /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
   add(row: number): void {
     const cls = (this.table.hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
-    let due = this.deadline(row);
-    if (due <= this.tick) due = this.tick + 1;
-    else if (due > this.tick + SLOTS - 1) due = this.tick + SLOTS - 1;
+    this.put(row, cls, this.clamp(this.deadline(row)));
+  }
+
+  private put(row: number, cls: number, due: number): void {
     if (due < this.first[cls]) this.first[cls] = due;
     const slot = cls * SLOTS + (due & SLOT_MASK);
     this.slotOf[row] = slot;
@@ -140,6 +156,15 @@ export class Wheel {
    * that has one). 0 if there is none.
    */
   oldest(only?: readonly number[]): number {
+    for (;;) {
+      this.moved = false;
+      const row = this.search(only);
+      // Rows that had to be put where they belong now may have come into a class that was searched before.
+      if (!this.moved) return row;
+    }
+  }
+
+  private search(only?: readonly number[]): number {
     const { hot, hotUnsigned } = this.table;
     let best = 0;
     let bestSeen = Infinity;
@@ -171,9 +196,12 @@ export class Wheel {
       for (let g = 0; g < count; g++) {
         const row = group[g];
         const k = row * HOT_WORDS;
-        const due = Math.min(this.deadline(row), end - 1);
-        if (((hot[k + Hot.state] >>> CLASS_SHIFT) & 15) !== cls || due > first[cls]) {
-          this.add(row);
+        const own = (hot[k + Hot.state] >>> CLASS_SHIFT) & 15;
+        const due = this.clamp(this.idleDeadline(row));
+        // Here only when it was last seen counts: a row that stands at its active deadline goes on to its idle one.
+        if (own !== cls || due > first[cls]) {
+          this.put(row, own, due);
+          this.moved = true;
           continue;
         }
         const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];

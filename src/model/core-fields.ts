@@ -54,7 +54,7 @@ export function tcpFlags(batch: RecordBatch, at: number, responder: boolean): st
   if ((meta & 0xff) !== Protocol.tcp || (meta & KeyKind.orphanFragments) !== 0) return undefined;
   const sideA = ((batch.words[at + Row.state] & State.initiatorB) !== 0) === responder;
   const packets = at + (sideA ? Row.packetsA : Row.packetsB);
-  if (responder && batch.words[packets] === 0 && batch.words[packets + 1] === 0) return undefined;
+  if (batch.words[packets] === 0 && batch.words[packets + 1] === 0) return undefined;
   const flags = batch.words[at + Row.tcpFlags];
   return TCP_FLAGS_TEXT[(sideA ? flags : flags >>> 16) & 0x1ff];
 }

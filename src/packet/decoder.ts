@@ -107,6 +107,7 @@ export class Decoder {
   /** One packet, whatever it is. */
   private packet(batch: Batch, i: number): void {
     let result = batch.verdict[i];
+    this.insideFragment = false;
     this.attributed = (this.options.shard ?? 0) === 0;
     if (result === 0) {
       batch.marks[i] = 0;
@@ -338,7 +339,7 @@ export class Decoder {
     } else if (protocol === Protocol.ah && version === 4 && (marks & Mark.fragmentLater) === 0) {
       if (visibleBehindAh(batch.view, pos, end)) {
         const length = (batch.view.getUint8(pos + 1) + 2) << 2;
-        return this.upper(batch, i, batch.view.getUint8(pos), 4, ip, pos + length, end, realEnd, depth + 1);
+        return this.upper(batch, i, batch.view.getUint8(pos), 4, ip, pos + length, end, realEnd, depth);
       }
     } else if (this.lookInside && depth < MAX_TUNNEL_DEPTH && (marks & Mark.fragmentLater) === 0) {
       const kind = this.enterTunnel(batch, i, protocol, pos, end, realEnd);

@@ -1,6 +1,15 @@
 import { type Batch, Mark, MAX_VLAN_DEPTH } from './batch.js';
 import { KeyKind, type KeyOptions, type KeyPart } from './key.js';
 
+/**
+ * Which of two address words comes first: negative if the source, positive if the destination, 0 if they are equal. The
+ * sign of their wrapped difference, as that needs no branch (plain.ts); not a total order, but the same both ways.
+ */
+function addressOrder(source: number, destination: number): number {
+  const difference = (source - destination) | 0;
+  return difference === -0x80000000 ? (source > destination ? 1 : -1) : difference;
+}
+
 /** Takes two words of an address pair into the hash that chooses the shard; the same for both directions. */
 export function mixPair(mixed: number, source: number, destination: number): number {
   return Math.imul(mixed ^ source ^ destination, 0x9e3779b1);
@@ -53,14 +62,14 @@ export class KeyMaker {
       batch.ports[i] = 0;
       batch.meta[i] = this.base === 'ip' ? (version << 8) | KeyKind.anyProtocol : batch.meta[i] & 0xffff;
       // Such flows are not connections: nothing of what follows single ones applies.
-      batch.marks[i] &= ~(Mark.fragmentFirst | Mark.fragmentLater | Mark.icmpReply | Mark.tcp);
+      batch.marks[i] &= ~(Mark.icmpReply | Mark.tcp);
       batch.tcpFlags[i] = 0;
     }
     let order: number;
     if (version === 4) {
       const source = view.getInt32(ip + 12);
       const destination = view.getInt32(ip + 16);
-      order = source > destination ? 1 : source < destination ? -1 : 0;
+      order = addressOrder(source, destination);
       const swap = this.swaps(batch, i, order);
       batch.a0[i] = swap ? destination : source;
       batch.b0[i] = swap ? source : destination;
@@ -70,7 +79,7 @@ export class KeyMaker {
       for (let k = 0; k < 16 && order === 0; k += 4) {
         const s = view.getInt32(ip + 8 + k);
         const d = view.getInt32(ip + 24 + k);
-        if (s !== d) order = s > d ? 1 : -1;
+        order = addressOrder(s, d);
       }
       const swap = this.swaps(batch, i, order);
       const a = ip + (swap ? 24 : 8);

@@ -7,6 +7,8 @@ import { EtherType } from './walk.js';
 
 const LINK_ETHERNET = 1;
 const TCP_META = Protocol.tcp | KeyKind.ports;
+/** A difference of 2^31 has the same sign both ways. */
+const NO_ORDER = -0x80000000;
 const UDP_META = Protocol.udp | KeyKind.ports;
 
 /**
@@ -50,7 +52,8 @@ export function decodePlain(
     let at = 0;
     let total = 0;
     let protocol = 0;
-    let swap = false;
+    // All ones if the source is endpoint B.
+    let swap = 0;
     let mixed = seed;
     if (link[i] === LINK_ETHERNET && length >= 54) {
       const type = view.getUint16(start + 12);
@@ -62,11 +65,13 @@ export function decodePlain(
           at = ip + 20;
           const source = view.getInt32(ip + 12);
           const destination = view.getInt32(ip + 16);
-          if (source === destination) at = 0;
-          mixed ^= source ^ destination;
-          swap = source > destination;
-          a0[i] = swap ? destination : source;
-          b0[i] = swap ? source : destination;
+          const difference = source ^ destination;
+          mixed ^= difference;
+          const order = (destination - source) | 0;
+          swap = order >> 31;
+          if (order === NO_ORDER || difference === 0) at = 0;
+          a0[i] = source ^ (difference & swap);
+          b0[i] = destination ^ (difference & swap);
           marks[i] = 0;
           tos[i] = (first >>> 16) & 0xff;
           ttl[i] = view.getUint8(ip + 8);
@@ -90,19 +95,21 @@ export function decodePlain(
           const d2 = view.getInt32(ip + 32);
           const d3 = view.getInt32(ip + 36);
           mixed = mixPair(mixPair(mixPair(mixPair(mixed, s0, d0), s1, d1), s2, d2), s3, d3);
-          if (s0 !== d0) swap = s0 > d0;
-          else if (s1 !== d1) swap = s1 > d1;
-          else if (s2 !== d2) swap = s2 > d2;
-          else if (s3 !== d3) swap = s3 > d3;
-          else at = 0;
-          a0[i] = swap ? d0 : s0;
-          a1[i] = swap ? d1 : s1;
-          a2[i] = swap ? d2 : s2;
-          a3[i] = swap ? d3 : s3;
-          b0[i] = swap ? s0 : d0;
-          b1[i] = swap ? s1 : d1;
-          b2[i] = swap ? s2 : d2;
-          b3[i] = swap ? s3 : d3;
+          const x0 = s0 ^ d0;
+          const x1 = s1 ^ d1;
+          const x2 = s2 ^ d2;
+          const x3 = s3 ^ d3;
+          const order = (x0 !== 0 ? d0 - s0 : x1 !== 0 ? d1 - s1 : x2 !== 0 ? d2 - s2 : d3 - s3) | 0;
+          if (order === NO_ORDER || order === 0) at = 0;
+          swap = order >> 31;
+          a0[i] = s0 ^ (x0 & swap);
+          a1[i] = s1 ^ (x1 & swap);
+          a2[i] = s2 ^ (x2 & swap);
+          a3[i] = s3 ^ (x3 & swap);
+          b0[i] = d0 ^ (x0 & swap);
+          b1[i] = d1 ^ (x1 & swap);
+          b2[i] = d2 ^ (x2 & swap);
+          b3[i] = d3 ^ (x3 & swap);
           marks[i] = Mark.ipv6;
           tos[i] = (first >>> 20) & 0xff;
           ttl[i] = second & 0xff;
@@ -126,7 +133,7 @@ export function decodePlain(
         meta[i] |= UDP_META;
         if ((udpPorts[port >>> 16] | udpPorts[port & 0xffff]) !== 0 || view.getUint16(at + 4) !== ip + total - at) at = 0;
       } else at = 0;
-      ports[i] = swap ? (port << 16) | (port >>> 16) : port;
+      ports[i] = port ^ ((port ^ ((port << 16) | (port >>> 16))) & swap);
     }
     const body = at + header;
     const end = start + length;
@@ -140,7 +147,7 @@ export function decodePlain(
       continue;
     }
     const realEnd = ip + total;
-    direction[i] = swap ? 1 : 0;
+    direction[i] = swap & 1;
     octets[i] = total;
     network[i] = ip;
     transport[i] = at;

@@ -59,13 +59,12 @@ export const Notice = {
   timeBackwards: 5,
   /** A SYN showed that the direction had been guessed wrongly. */
   directionCorrected: 6,
-  /** ICMP errors that quote a flow in the table, and those that do not. */
+  /** ICMP errors that quote a flow in the table. */
   icmpRelated: 7,
-  icmpUnrelated: 8,
   /** A tunnel carried something that is not IP, or is damaged; the packet was metered as the tunnel's own flow. */
-  tunnelContent: 9,
+  tunnelContent: 8,
   /** Fragments forgotten before their time as too many were held. */
-  fragmentEvicted: 10,
+  fragmentEvicted: 9,
 } as const;
 export type Notice = (typeof Notice)[keyof typeof Notice];
 export const NOTICE_NAMES: readonly string[] = Object.keys(Notice);

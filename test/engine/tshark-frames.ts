@@ -10,6 +10,8 @@ export interface Layer {
   transport?: 'tcp' | 'udp' | 'sctp';
   srcPort?: number;
   dstPort?: number;
+  /** Length of the TCP header as it says itself. */
+  tcpHeader?: number;
   /** Fragment: offset in bytes, whether more follow, id. */
   fragmentOffset: number;
   moreFragments: boolean;
@@ -26,6 +28,8 @@ export interface SharkFrame {
   /** Outermost first; headers that ICMP messages quote are not among them. */
   layers: Layer[];
   malformed: boolean;
+  /** tshark read another version of IP than the EtherType says. */
+  misnamed: boolean;
 }
 
 /** A line of a conversation table: packets and, where tshark has not rounded them, bytes. */
@@ -37,6 +41,7 @@ export interface Conversation {
   backBytes?: number;
   frames: number;
   bytes?: number;
+  hasPorts: boolean;
 }
 
 export interface SharkFile {
@@ -63,6 +68,7 @@ const FIELDS = [
   'ipv6.fraghdr.ident',
   'tcp.srcport',
   'tcp.dstport',
+  'tcp.hdr_len',
   'udp.srcport',
   'udp.dstport',
   'sctp.srcport',
@@ -81,13 +87,14 @@ export async function readWithTshark(file: string): Promise<SharkFile> {
   for (const field of FIELDS) args.push('-e', field);
   for (const table of Object.values(TABLES)) args.push('-z', `conv,${table}`);
   const text = await outputOf('tshark', args);
-  const [lines, ...tables] = text.split(/^=+$/m);
-  const frames = lines.split('\n').filter((line) => line !== '').map(frameOf);
+  const [rows, ...tables] = text.split(/^=+$/m);
+  const frames = rows.split('\n').filter((line) => line !== '').map(frameOf);
   const conversations: SharkFile['conversations'] = {};
-  for (let k = 0; k + 1 < tables.length; k++) {
-    const name = /^\s*(\S+) Conversations/.exec(tables[k])?.[1];
+  for (const table of tables) {
+    const name = /^\s*(\S+) Conversations/.exec(table)?.[1];
     if (name === undefined) continue;
-    conversations[TABLES[name as keyof typeof TABLES]] = tables[k + 1].split('\n').flatMap(conversationOf);
+    const lines = table.split('\n');
+    conversations[TABLES[name as keyof typeof TABLES]] = lines.flatMap((line) => conversationOf(line, !name.startsWith('IP')));
   }
   return { frames, conversations };
 }
@@ -103,9 +110,9 @@ function outputOf(program: string, args: readonly string[]): Promise<string> {
   });
 }
 
-const LINE = /^(\S+) +<-> (\S+) +(\d+) ([\d.]+) (\S+) +(\d+) ([\d.]+) (\S+) /;
+const LINE = /^(\S+) +<-> (\S+) +(\d+) ([-\d.]+) (\S+) +(\d+) ([-\d.]+) (\S+) /;
 
-function conversationOf(line: string): Conversation[] {
+function conversationOf(line: string, hasPorts: boolean): Conversation[] {
   const match = LINE.exec(line);
   if (match === null) return [];
   const [, a, b, backFrames, backBytes, backUnit, frames, bytes, unit] = match;
@@ -113,10 +120,12 @@ function conversationOf(line: string): Conversation[] {
     {
       a,
       b,
+      hasPorts,
       backFrames: Number(backFrames),
       frames: Number(frames),
-      ...(backUnit === 'bytes' ? { backBytes: Number(backBytes) } : {}),
-      ...(unit === 'bytes' ? { bytes: Number(bytes) } : {}),
+      // Negative: its sum ran over.
+      ...(backUnit === 'bytes' && !backBytes.startsWith('-') ? { backBytes: Number(backBytes) } : {}),
+      ...(unit === 'bytes' && !bytes.startsWith('-') ? { bytes: Number(bytes) } : {}),
     },
   ];
 }
@@ -132,6 +141,7 @@ function frameOf(line: string): SharkFrame {
     protocols: (next('frame.protocols') ?? '').split(':'),
     layers: [],
     malformed: queues['_ws.malformed'].length > 0,
+    misnamed: false,
   };
   for (const name of frame.protocols) {
     const layer = frame.layers.at(-1);
@@ -142,7 +152,10 @@ function frameOf(line: string): SharkFrame {
     if (name === 'ip' || name === 'ipv6') {
       const src = next(`${name}.src`);
       const dst = next(`${name}.dst`);
-      if (src === undefined || dst === undefined) break;
+      if (src === undefined || dst === undefined) {
+        frame.misnamed ||= name === 'ip';
+        continue;
+      }
       frame.layers.push({
         version: name === 'ip' ? 4 : 6,
         src: canonicalAddress(src),
@@ -168,6 +181,7 @@ function frameOf(line: string): SharkFrame {
       if (srcPort === undefined || dstPort === undefined) continue;
       layer.transport = name;
       layer.srcPort = Number(srcPort);
+      if (name === 'tcp') layer.tcpHeader = Number(next('tcp.hdr_len') ?? 0);
       layer.dstPort = Number(dstPort);
     }
   }

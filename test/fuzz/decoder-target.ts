@@ -133,7 +133,8 @@ function columnsOf(batch: Batch, i: number, captured: number): Decoded['columns'
     columns.fragment = [batch.fragmentId[i], batch.fragmentOffset[i]];
   }
   if ((marks & Mark.icmpError) !== 0) columns.quote = batch.quote[i] - start;
-  if ((marks & Mark.outerFragment) !== 0) columns.outer = [inside(batch.outer[i], 20, 'outer header'), batch.outerId[i]];
+  if ((marks & Mark.outerFragment) !== 0)
+    columns.outer = [inside(batch.outer[i], 20, 'outer header'), batch.outerId[i]];
   return columns;
 }
 

@@ -40,7 +40,19 @@ const HOSTS_V6 = [
   'ff020000000000000000000000000001',
 ];
 const PORTS = [53, 80, 443, 1024, 51820, 0, 65535, 4789, 4790, 6081, 2152, 3544, 1701, 8472];
-const OPTIONS = ['', '', '020405b4', '0103030e', '0204ffff', '02', '0200', '0201', '080a0000000100000002', '0501', '05ff'];
+const OPTIONS = [
+  '',
+  '',
+  '020405b4',
+  '0103030e',
+  '0204ffff',
+  '02',
+  '0200',
+  '0201',
+  '080a0000000100000002',
+  '0501',
+  '05ff',
+];
 const FLAGS = [0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0x1f, 0x00, 0xff];
 const MACS = '0a0000000002 0a0000000001';
 
@@ -130,7 +142,14 @@ class Builder {
       const kind = random.pick([0, 43, 44, 51, 60, 135, 139]);
       const next = Uint8Array.of(protocol);
       if (kind === 44) {
-        payload = bytes(next, '00', u16(random.pick([0, 1, 8, 9, 0xfff8])), '000000', u16(random.below(3)).subarray(1), payload);
+        payload = bytes(
+          next,
+          '00',
+          u16(random.pick([0, 1, 8, 9, 0xfff8])),
+          '000000',
+          u16(random.below(3)).subarray(1),
+          payload,
+        );
       } else if (kind === 51) payload = bytes(next, '04 0000 00000007 00000001', random.bytes(12), payload);
       else {
         const units = random.below(3);
@@ -231,7 +250,11 @@ class Builder {
     const error = type >= 1 && type <= 12 && type !== 8;
     if (!error) return bytes(Uint8Array.of(type, 0), '0000', u16(random.below(2)), '0001', this.payload());
     const quoted = version === 4 ? this.ipv4(depth > 0 ? 1 : 0) : this.ipv6(depth > 0 ? 1 : 0);
-    return bytes(Uint8Array.of(type, random.below(16)), '0000 00000000', quoted.subarray(0, random.pick([8, 28, 48, 999])));
+    return bytes(
+      Uint8Array.of(type, random.below(16)),
+      '0000 00000000',
+      quoted.subarray(0, random.pick([8, 28, 48, 999])),
+    );
   }
 }
 

@@ -11,6 +11,10 @@ import { LINK_TYPES, sampleFrames } from './frames.js';
 import { mutate } from './mutate.js';
 import type { Random, Target } from './target.js';
 
+type Packer = (file: Uint8Array) => Uint8Array;
+/** Node has them from 22.15 on. */
+const { zstdCompressSync, zstdDecompressSync } = zlib as { zstdCompressSync?: Packer; zstdDecompressSync?: Packer };
+
 /** In front of the file: lengths of the pieces in which it arrives (2), and of the chunks into which it is read (2). */
 const PREFIX = 4;
 const LARGE_CHUNK = 64 * 1024;
@@ -90,6 +94,17 @@ function packetText(batch: Batch, i: number): string {
   return `${batch.seconds[i]}.${batch.nanos[i]} ${batch.iface[i]} ${batch.link[i]} ${batch.wire[i]} ${captured} ${data}`;
 }
 
+/** Whether the compressed data are whole. */
+function unpacks(file: Uint8Array): boolean {
+  try {
+    if (file[0] === 0x1f) zlib.gunzipSync(file);
+    else zstdDecompressSync?.(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Damage in compressed data ends them earlier or later, by the length of the pieces; the packets before it are the same.
  */
@@ -102,9 +117,7 @@ async function run(input: Uint8Array): Promise<void> {
   const packed = file[0] === 0x1f || file[0] === 0x28;
   if (!packed) assert.ok(whole.packets.length <= file.length / 16, 'a packet takes 16 bytes of the file, or more');
   const pieces = await read(file, SMALL, chunk, piece);
-  if (packed && JSON.stringify(whole) !== JSON.stringify(pieces)) {
-    const told = JSON.stringify([whole.error, whole.rest, pieces.error, pieces.rest]);
-    assert.match(told, /compress|found (incorrect|invalid|unexpected|unknown|too)/, 'only damage makes a difference');
+  if (packed && !unpacks(file)) {
     const [less, more] = [whole.packets, pieces.packets].sort((a, b) => a.length - b.length);
     assert.deepEqual(more.slice(0, less.length), less, 'the same packets as far as they go');
     return;
@@ -160,13 +173,17 @@ function pcapngFile(random: Random): Uint8Array {
           break;
         }
         case 2:
-          parts.push(block(4, bytes(option(1, bytes([10, 0, 0, 1], 'host.example\0'), little), u32(0, little)), little));
+          parts.push(
+            block(4, bytes(option(1, bytes([10, 0, 0, 1], 'host.example\0'), little), u32(0, little)), little),
+          );
           break;
         case 3:
           parts.push(block(5, bytes(u32(id, little), u32(0, little), u32(0, little), ...options()), little));
           break;
         case 4:
-          parts.push(block(random.pick([0x0a, 0xbad, 0x40000bad, 7, 0x80000001]), random.bytes(4 * random.below(20)), little));
+          parts.push(
+            block(random.pick([0x0a, 0xbad, 0x40000bad, 7, 0x80000001]), random.bytes(4 * random.below(20)), little),
+          );
           break;
         default:
           parts.push(enhanced({ iface: id, ticks, data, little, options: options() }));
@@ -191,8 +208,7 @@ function damaged(random: Random, file: Uint8Array): Uint8Array {
   return random.once(5) ? file : mutate(file, random);
 }
 
-const pack: ((file: Uint8Array) => Uint8Array)[] = [(file) => zlib.gzipSync(file)];
-const { zstdCompressSync } = zlib as { zstdCompressSync?: (file: Uint8Array) => Uint8Array };
+const pack: Packer[] = [(file) => zlib.gzipSync(file)];
 if (zstdCompressSync !== undefined) pack.push((file) => zstdCompressSync(file));
 
 /** Captures compressed in one piece or several, whole or damaged before or after. */

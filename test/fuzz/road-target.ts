@@ -224,7 +224,10 @@ function meter(packets: readonly Packet[], plan: Plan, delivery: Delivery, shard
   const rows = csv.text().split('\r\n');
   const bare = rows.slice(1).filter((row) => !row.includes('"'));
   for (const row of bare.slice(0, -1)) assert.equal(row.split(',').length, members.length, 'a cell a column');
-  return { lines: lines.map((line) => line.replace(/"id":"[^"]*",/, '')), sums: { ...sums, flows: { ...sums.flows, peak: 0 } } };
+  return {
+    lines: lines.map((line) => line.replace(/"id":"[^"]*",/, '')),
+    sums: { ...sums, flows: { ...sums.flows, peak: 0 } },
+  };
 }
 
 function counter(records: RecordBatch, at: number): bigint {
@@ -233,7 +236,10 @@ function counter(records: RecordBatch, at: number): bigint {
 
 function checkRecord(line: string): void {
   const record = JSON.parse(line) as Record<string, unknown>;
-  assert.ok((record.packets as number) + ((record.reversePackets as number | undefined) ?? 0) >= 1, 'a record has a packet');
+  assert.ok(
+    (record.packets as number) + ((record.reversePackets as number | undefined) ?? 0) >= 1,
+    'a record has a packet',
+  );
   assert.ok((record.start as string) <= (record.end as string), `${record.start} … ${record.end}`);
   assert.ok((record.duration as number) >= 0, `${record.duration} s`);
   for (const [name, value] of Object.entries(record)) {

@@ -32,21 +32,25 @@ function cause(error: Error): string {
   return `${error.name} ${error.message.split('\n')[0].replace(/\d+/g, '#')} ${place}`;
 }
 
-/** Tries inputs [from, to) and returns the first that breaks a promise, made small; undefined if none does. */
+/**
+ * Tries inputs [from, to) and returns the first that breaks a promise, made small; undefined if none does.
+ * @param onTry told before each try of the input with that number, also while it is made smaller
+ */
 export async function fuzz(
   target: Target,
   seed: number,
   from: number,
   to: number,
-  onInput?: (iteration: number) => void,
+  onTry?: (iteration: number) => void,
 ): Promise<Finding | undefined> {
   for (let iteration = from; iteration < to; iteration++) {
-    onInput?.(iteration);
+    onTry?.(iteration);
     const bytes = inputOf(target, seed, iteration);
     const error = await tryInput(target, bytes);
     if (error === undefined) continue;
     const wanted = cause(error);
     const same = async (candidate: Uint8Array): Promise<boolean> => {
+      onTry?.(iteration);
       const other = await tryInput(target, candidate);
       return other !== undefined && cause(other) === wanted;
     };

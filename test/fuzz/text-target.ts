@@ -54,8 +54,13 @@ function expression(random: Random): Uint8Array {
   };
   const one = bytesOf(written());
   if (random.once(200)) return bytesOf('('.repeat(1 + random.below(20_000)) + written());
-  if (random.once(200)) return bytesOf(Array(1 + random.below(3000)).fill(written()).join(' or '));
-  return random.once(3) ? one : mutate(one, random, [bytesOf(written())]);
+  if (random.once(200))
+    return bytesOf(
+      Array(1 + random.below(3000))
+        .fill(written())
+        .join(' or '),
+    );
+  return random.once(2) ? one : mutate(one, random, [bytesOf(written())]);
 }
 
 let hostile: HostileFrame[] | undefined;
@@ -108,11 +113,58 @@ function runFilter(input: Uint8Array): void {
 
 const READ = findCommand('read');
 const VALUES = [
-  '', '0', '1', '-1', '5', '1e9', '1_000', '64k', '99999999999999999999', '0x10', 'NaN', 'Infinity', '30s', '1h30m', '500ms',
-  '1.5d', '9w', '1000000w', '0s', '-', '--', 'tcp.fin=5s', 'tcp=', '=5s', 'prefix/33', 'prefix/24,/200', 'prefix/', 'count:5',
-  'random:0', 'hash:99999999999', 'all', 'none', 'all,none', 'vlan,mac', 'vlan,vlan', '-port', '-proto,+tos', ',', 'a,,b',
-  '__proto__', 'constructor', 'toString', 'id,src,src', 'bytes', 'é', '\u001b[31mred', '\u0000', 'x'.repeat(5000),
-  ...Object.keys(KEY_PARTS), ...TIMEOUT_CLASSES, ...FEATURE_NAMES, ...TRACK_LEVELS,
+  '',
+  '0',
+  '1',
+  '-1',
+  '5',
+  '1e9',
+  '1_000',
+  '64k',
+  '99999999999999999999',
+  '0x10',
+  'NaN',
+  'Infinity',
+  '30s',
+  '1h30m',
+  '500ms',
+  '1.5d',
+  '9w',
+  '1000000w',
+  '0s',
+  '-',
+  '--',
+  'tcp.fin=5s',
+  'tcp=',
+  '=5s',
+  'prefix/33',
+  'prefix/24,/200',
+  'prefix/',
+  'count:5',
+  'random:0',
+  'hash:99999999999',
+  'all',
+  'none',
+  'all,none',
+  'vlan,mac',
+  'vlan,vlan',
+  '-port',
+  '-proto,+tos',
+  ',',
+  'a,,b',
+  '__proto__',
+  'constructor',
+  'toString',
+  'id,src,src',
+  'bytes',
+  'é',
+  '\u001b[31mred',
+  '\u0000',
+  'x'.repeat(5000),
+  ...Object.keys(KEY_PARTS),
+  ...TIMEOUT_CLASSES,
+  ...FEATURE_NAMES,
+  ...TRACK_LEVELS,
 ];
 
 /** Arguments with a NUL between them; those that begin with `RHEO_` stand in the environment. */
@@ -142,7 +194,9 @@ function runArguments(input: Uint8Array): void {
   if (READ === undefined) throw new Error('no command read');
   const words = text.decode(input).split('\0');
   const environment = Object.fromEntries(
-    words.filter((word) => /^RHEO_\w+=/.test(word)).map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]),
+    words
+      .filter((word) => /^RHEO_\w+=/.test(word))
+      .map((word) => [word.slice(0, word.indexOf('=')), word.slice(word.indexOf('=') + 1)]),
   );
   const args = words.filter((word) => !/^RHEO_\w+=/.test(word));
   answers(
@@ -161,6 +215,12 @@ function runArguments(input: Uint8Array): void {
 }
 
 export const TEXT_TARGETS: readonly Target[] = [
-  { name: 'filter', about: 'filter expressions, right and wrong, over damaged frames', tries: 600, make: expression, run: runFilter },
+  {
+    name: 'filter',
+    about: 'filter expressions, right and wrong, over damaged frames',
+    tries: 600,
+    make: expression,
+    run: runFilter,
+  },
   { name: 'arguments', about: 'flags and RHEO_* variables', tries: 3000, make: argumentList, run: runArguments },
 ];

@@ -187,7 +187,14 @@ test('a file cut at any byte gives the packets before the cut', async (t) => {
   const whole = bytes(...parts);
   const ends: number[] = [];
   for (const part of parts) ends.push((ends.at(-1) ?? 0) + part.length);
-  for (let length = 12; length <= whole.length; length++) {
+  for (let length = 4; length < ends[0]; length++) {
+    const cut = file('begin.pcapng', whole.subarray(0, length));
+    await assert.rejects(openCapture(cut), {
+      code: 'RHEO_FORMAT',
+      message: `${cut}: byte ${length}: expected the header of a capture, found a file of ${length} bytes`,
+    });
+  }
+  for (let length = ends[0]; length <= whole.length; length++) {
     const { source, packets } = await readFile(file('cut.pcapng', whole.subarray(0, length)), { chunkLength: 33 });
     let wanted = 0;
     for (const [i, end] of ends.entries()) if (end <= length) wanted += holds[i];

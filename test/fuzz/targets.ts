@@ -1,0 +1,20 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { projectRoot } from '../support/shared.js';
+import { DECODER_TARGETS } from './decoder-target.js';
+import { READER_TARGETS } from './reader-target.js';
+import { ROAD_TARGETS } from './road-target.js';
+import type { Target } from './target.js';
+import { TEXT_TARGETS } from './text-target.js';
+
+export const TARGETS: readonly Target[] = [...DECODER_TARGETS, ...ROAD_TARGETS, ...READER_TARGETS, ...TEXT_TARGETS];
+
+const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');
+
+/** Inputs that broke a promise once, by what they are. */
+export function corpusOf(target: Target): [name: string, input: Uint8Array][] {
+  const folder = path.join(CORPUS, target.name);
+  return readdirSync(folder)
+    .sort()
+    .map((name) => [name, Uint8Array.from(readFileSync(path.join(folder, name)))]);
+}

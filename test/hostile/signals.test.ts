@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { after, describe, test } from 'node:test';
+import { assertTidy, ended, Folder, flood, pcapHeader, records, start } from './program.js';
+
+const FLOWS = 150_000;
+const folder = new Folder();
+after(() => folder.remove());
+const LARGE = folder.file('large.pcap', Buffer.concat([pcapHeader(), flood({ from: 0, count: FLOWS, rate: 10_000 })]));
+
+/** Waits for the first record. */
+function firstOutput(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.stdout?.once('data', (part: Buffer) => {
+      child.stdout?.pause();
+      child.stdout?.unshift(part);
+      resolve();
+    });
+  });
+}
+
+describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no signals' }, () => {
+  for (const threads of ['1', '2']) {
+    test(`in the middle of a file, ${threads} threads: what there is, whole lines, exit code 130`, async () => {
+      const child = start(['read', '--json', '--threads', threads, '--max-flows', '5000', LARGE]);
+      await firstOutput(child);
+      // Nobody reads now: the command cannot have come to the end.
+      child.kill('SIGINT');
+      const run = await ended(child);
+      assertTidy(run, 'interrupted');
+      assert.equal(run.code, 130, run.err);
+      const found = records(run.out).length;
+      assert.ok(found > 0 && found < FLOWS, `${found} records`);
+      assert.match(run.err, /interrupted: this is what was read until then/);
+      assert.match(run.err, new RegExp(`^${found} packets`), 'the summary is of what was read');
+    });
+  }
+
+  test('while waiting for a silent pipe: the flows that are open are told', async () => {
+    const child = start(['read', '--json', '-'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const end = ended(child);
+    // Flows a thousand seconds apart: the first ones are over, and told, while the last one is open.
+    child.stdin?.write(Buffer.concat([pcapHeader(), flood({ from: 0, count: 3000, rate: 1 })]));
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    child.kill('SIGINT');
+    const run = await end;
+    assertTidy(run, 'waiting');
+    assert.equal(run.code, 130, run.err);
+    assert.equal(records(run.out).length, 3000);
+    child.stdin?.destroy();
+  });
+
+  test('a table of what was read', async () => {
+    const child = start(['read', '--follow', LARGE]);
+    // With --follow the end of the file is not the end; there is nothing to wait for but the work itself.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill('SIGINT');
+    const { code, out, err } = await ended(child);
+    assert.equal(code, 130, err);
+    assert.match(out, /^PROTO +SOURCE/);
+    assert.match(err, /interrupted/);
+  });
+
+  test('a second one ends it at once, whatever it does', async () => {
+    for (const threads of ['1', '2']) {
+      const child = start(['read', '--json', '--threads', threads, '--max-flows', '5000', LARGE]);
+      await firstOutput(child);
+      // The reader is stuck: the first signal cannot be answered with all records.
+      const end = new Promise<string>((resolve) => {
+        child.on('exit', (code, signal) => resolve(`${code} ${signal}`));
+      });
+      const again = setInterval(() => child.kill('SIGINT'), 200);
+      const how = await end;
+      clearInterval(again);
+      child.stdout?.destroy();
+      assert.match(how, /^130 null$|^null SIGINT$/, `${threads} threads: ${how}`);
+    }
+  });
+});
