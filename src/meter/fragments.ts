@@ -206,7 +206,8 @@ export class Fragments {
     scratch.b2[0] = v6 ? (forward ? batch.b2[i] : batch.a2[i]) : 0;
     scratch.b3[0] = v6 ? (forward ? batch.b3[i] : batch.a3[i]) : 0;
     scratch.ports[0] = batch.fragmentId[i];
-    scratch.meta[0] = v6 ? 0x600 : batch.meta[i] & 0xffff;
+    // From the header, as the key may be without protocol.
+    scratch.meta[0] = v6 ? 0x600 : batch.view.getUint8(batch.network[i] + 9) | 0x400;
     scratch.marks[0] = v6 ? Mark.ipv6 : 0;
     decoder.rehash(scratch, 0);
   }

@@ -3,7 +3,7 @@ import { HOT_WORDS, Hot } from './layout.js';
 import { CHUNK_ROWS, Slots } from './slots.js';
 import type { FlowTable } from './table.js';
 
-/** Ticks a second of packet time, and ticks that a wheel spans (17 minutes; later deadlines come round again). */
+/** Ticks a second of packet time, and slots of a wheel (17 minutes, if one is for one tick). */
 export const TICKS_PER_SECOND = 4;
 export const TICK_NANOS = 1e9 / TICKS_PER_SECOND;
 const SLOTS = 4096;
@@ -32,18 +32,27 @@ export class Wheel {
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;
   private readonly activeNanos: number;
-  /** Last tick that was processed. */
+  /** The present tick of the clock. */
   tick = 0;
+  /**
+   * The wheel turns once in `divisor` ticks, so that it spans the longest idle timeout: the order of last sight, by which
+   * eviction chooses, would be lost beyond it.
+   */
+  private readonly divisor: number;
+  /** Last turn that was processed, counted from the first tick. */
+  private turn = 0;
   private started = false;
   /** Times are reckoned from this second on, so that doubles hold their nanoseconds exactly (104 days each way). */
   private baseSeconds = 0;
-  /** For eviction: by class, the first tick whose slot may hold rows. */
+  /** For eviction: by class, the first turn whose slot may hold rows. */
   private readonly first = new Float64Array(CLASSES);
 
   constructor(table: FlowTable, idleNanos: Float64Array, activeNanos: number) {
     this.table = table;
     this.idleNanos = idleNanos;
     this.activeNanos = activeNanos;
+    const longest = Math.max(...idleNanos) / TICK_NANOS;
+    this.divisor = Math.max(1, Math.ceil(longest / (SLOTS - 2)));
     this.slotOf = new Int32Array(table.rows).fill(-1);
     this.slots = new Slots(CLASSES * SLOTS, table.rows, this.slotOf);
   }
@@ -52,15 +61,25 @@ export class Wheel {
   reset(tick: number): void {
     if (!this.started) this.baseSeconds = Math.floor(tick / TICKS_PER_SECOND);
     this.tick = tick;
-    this.first.fill(tick);
+    this.turn = this.turnOf(tick);
+    this.first.fill(this.turn);
     this.started = true;
+  }
+
+  private turnOf(tick: number): number {
+    return Math.floor((tick - this.baseSeconds * TICKS_PER_SECOND) / this.divisor);
+  }
+
+  /** The turn behind a time in ns from the base. */
+  private turnBehind(nanos: number): number {
+    return Math.floor(nanos / (TICK_NANOS * this.divisor)) + 1;
   }
 
   get running(): boolean {
     return this.started;
   }
 
-  /** Tick after which the row is due: the earlier of idle and active deadline. */
+  /** Turn after which the row is due: the earlier of idle and active deadline. */
   private deadline(row: number): number {
     const { hot, hotUnsigned } = this.table;
     const k = row * HOT_WORDS;
@@ -68,21 +87,21 @@ export class Wheel {
     const base = this.baseSeconds;
     const byIdle = (hotUnsigned[k + Hot.lastSeconds] - base) * 1e9 + hot[k + Hot.lastNanos] + idle;
     const byActive = (hotUnsigned[k + Hot.startSeconds] - base) * 1e9 + hot[k + Hot.startNanos] + this.activeNanos;
-    return base * TICKS_PER_SECOND + Math.floor((byIdle < byActive ? byIdle : byActive) / TICK_NANOS) + 1;
+    return this.turnBehind(byIdle < byActive ? byIdle : byActive);
   }
 
-  /** Tick after which the row is due by its idle timeout. */
+  /** Turn after which the row is due by its idle timeout. */
   private idleDeadline(row: number): number {
     const { hot, hotUnsigned } = this.table;
     const k = row * HOT_WORDS;
     const idle = this.idleNanos[(hot[k + Hot.state] >>> CLASS_SHIFT) & 15];
     const at = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos] + idle;
-    return this.baseSeconds * TICKS_PER_SECOND + Math.floor(at / TICK_NANOS) + 1;
+    return this.turnBehind(at);
   }
 
-  /** A tick within the wheel's span. */
+  /** A turn within the wheel's span. */
   private clamp(due: number): number {
-    return Math.min(Math.max(due, this.tick + 1), this.tick + SLOTS - 1);
+    return Math.min(Math.max(due, this.turn + 1), this.turn + SLOTS - 1);
   }
 
   /** Puts a row into the slot of its deadline (or the last slot of the wheel's span). */
@@ -108,9 +127,10 @@ export class Wheel {
    */
   advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
     const { slots, slotOf, group } = this;
-    if (tick - this.tick > SLOTS) this.tick = tick - SLOTS;
-    while (this.tick < tick) {
-      const now = this.tick + 1;
+    const target = this.turnOf(tick);
+    if (target - this.turn > SLOTS) this.turn = target - SLOTS;
+    while (this.turn < target) {
+      const now = this.turn + 1;
       for (let cls = 0; cls < CLASSES; cls++) {
         const slot = cls * SLOTS + (now & SLOT_MASK);
         // Every row of a slot leaves it: it ends, or its deadline is later.
@@ -122,8 +142,9 @@ export class Wheel {
           for (let g = due; g < count; g++) if (slotOf[group[g]] === slot) this.add(group[g]);
         }
       }
-      this.tick = now;
+      this.turn = now;
     }
+    this.tick = tick;
     return true;
   }
 
@@ -186,8 +207,8 @@ export class Wheel {
   private oldestOf(cls: number): number {
     const { slots, group, first } = this;
     const { hot, hotUnsigned } = this.table;
-    const end = this.tick + SLOTS;
-    if (first[cls] <= this.tick) first[cls] = this.tick + 1;
+    const end = this.turn + SLOTS;
+    if (first[cls] <= this.turn) first[cls] = this.turn + 1;
     while (first[cls] < end) {
       const slot = cls * SLOTS + (first[cls] & SLOT_MASK);
       const count = Math.min(COMPARED, slots.peekChunk(slot, group));

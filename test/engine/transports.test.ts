@@ -49,6 +49,17 @@ for (const [version, a, b, protocol, request, reply] of [
   });
 }
 
+test('pings both ways are two flows, each from who asked', async () => {
+  const echo = (src: string, dst: string, type: number): Uint8Array => ip(src, dst, 1, icmp(type, 0));
+  const frames = timed([0, echo(A4, B4, 8)], [0.1, echo(B4, A4, 8)], [0.2, echo(B4, A4, 0)], [0.3, echo(A4, B4, 0)]);
+  const flows = await flowsOf(frames);
+  assert.deepEqual(flows.map((flow) => [flow.src, flow.packets, flow.reversePackets]), [
+    [A4, 1, 1],
+    [B4, 1, 1],
+  ]);
+  assert.notEqual(flows[0].communityId, flows[1].communityId);
+});
+
 test('an echo reply without its request', async () => {
   const [flow] = await flowsOf(timed([0, ip(B4, A4, 1, icmp(0, 0))]));
   assert.equal(flow.src, B4);

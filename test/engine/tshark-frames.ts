@@ -28,6 +28,8 @@ export interface SharkFrame {
   /** Outermost first; headers that ICMP messages quote are not among them. */
   layers: Layer[];
   malformed: boolean;
+  /** Community ID v1; absent where tshark makes none. */
+  communityId?: string;
   /** tshark read another version of IP than the EtherType says. */
   misnamed: boolean;
 }
@@ -73,6 +75,7 @@ const FIELDS = [
   'udp.dstport',
   'sctp.srcport',
   'sctp.dstport',
+  'communityid',
 ] as const;
 
 export const TABLES = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp', IPv4: 'ip', IPv6: 'ipv6' } as const;
@@ -81,7 +84,7 @@ const PREFERENCES = ['ip.defragment:FALSE', 'ipv6.defragment:FALSE', 'tcp.desegm
 
 /** Runs tshark over a capture. Fragments stay apart, and nothing is put together across packets. */
 export async function readWithTshark(file: string): Promise<SharkFile> {
-  const args = ['-n', '-r', file];
+  const args = ['-n', '--enable-protocol', 'communityid', '-r', file];
   for (const preference of PREFERENCES) args.push('-o', preference);
   args.push('-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=,', '-E', 'separator=/t');
   for (const field of FIELDS) args.push('-e', field);
@@ -138,12 +141,14 @@ function frameOf(line: string): SharkFrame {
   const frame: SharkFrame = {
     number: Number(next('frame.number')),
     length: Number(next('frame.len')),
-    protocols: (next('frame.protocols') ?? '').split(':'),
+    protocols: (next('frame.protocols') ?? '').split(':').filter((name) => name !== 'communityid'),
     layers: [],
     malformed: queues['_ws.malformed'].length > 0,
     misnamed: false,
   };
-  for (const name of frame.protocols) {
+  const communityId = next('communityid');
+  if (communityId !== undefined) frame.communityId = communityId;
+  for (const [k, name] of frame.protocols.entries()) {
     const layer = frame.layers.at(-1);
     if (name === 'icmp' || name === 'icmpv6') {
       layer?.after.push(name);
@@ -153,7 +158,7 @@ function frameOf(line: string): SharkFrame {
       const src = next(`${name}.src`);
       const dst = next(`${name}.dst`);
       if (src === undefined || dst === undefined) {
-        frame.misnamed ||= name === 'ip';
+        frame.misnamed ||= name === 'ip' && frame.protocols[k + 1] === 'ipv6';
         continue;
       }
       frame.layers.push({

@@ -204,6 +204,13 @@ async function compare(file: string): Promise<void> {
   assert.deepEqual(entries(printed(shark.conversations, raw)), entries(raw), 'the fields of tshark and its tables agree');
   assert.deepEqual(differences, rows.get(file) ?? {}, 'docs/tshark-differences.md');
   assert.deepEqual(entries(ledgerOfRecords(flowRecords)), entries(adjusted), 'conversations');
+  if (Object.keys(differences).length > 0) return;
+  const theirs = new Set(shark.frames.map((frame) => frame.communityId).filter((id) => id !== undefined));
+  const mine = new Set(flowRecords.map((record) => record.communityId as string));
+  assert.deepEqual([...theirs.difference(mine)], [], 'Community IDs that only tshark has');
+  // It makes none for some protocols.
+  const whole = shark.frames.every((frame) => frame.communityId !== undefined || frame.layers.length === 0);
+  if (whole) assert.deepEqual([...mine.difference(theirs)], [], 'Community IDs that only rheo has');
 }
 
 const skip = shared === undefined ? 'no ../shared/captures' : hasProgram('tshark') ? false : 'no tshark';

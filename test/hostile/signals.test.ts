@@ -26,7 +26,9 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
       await firstOutput(child);
       // Nobody reads now: the command cannot have come to the end.
       child.kill('SIGINT');
-      const run = await ended(child);
+      const end = ended(child);
+      child.stdout?.resume();
+      const run = await end;
       assertTidy(run, 'interrupted');
       assert.equal(run.code, 130, run.err);
       const found = records(run.out).length;
@@ -46,7 +48,8 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
     const run = await end;
     assertTidy(run, 'waiting');
     assert.equal(run.code, 130, run.err);
-    assert.equal(records(run.out).length, 3000);
+    const [, packets] = /^([\d.]+k?) ?packets/.exec(run.err) ?? [];
+    assert.equal(records(run.out).length, Number(packets), 'a record for each packet that was read');
     child.stdin?.destroy();
   });
 
@@ -61,19 +64,21 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
     assert.match(err, /interrupted/);
   });
 
-  test('a second one ends it at once, whatever it does', async () => {
+  test('a second one ends it at once', async () => {
     for (const threads of ['1', '2']) {
-      const child = start(['read', '--json', '--threads', threads, '--max-flows', '5000', LARGE]);
+      const child = start(['read', '--json', '--threads', threads, '--max-flows', '100000', LARGE]);
       await firstOutput(child);
-      // The reader is stuck: the first signal cannot be answered with all records.
       const end = new Promise<string>((resolve) => {
         child.on('exit', (code, signal) => resolve(`${code} ${signal}`));
       });
-      const again = setInterval(() => child.kill('SIGINT'), 200);
-      const how = await end;
+      // Somebody who reads so slowly that the first signal cannot soon be answered with all records.
+      const again = setInterval(() => {
+        child.kill('SIGINT');
+        child.stdout?.read(64 * 1024);
+      }, 20);
+      assert.equal(await end, 'null SIGINT', `${threads} threads`);
       clearInterval(again);
       child.stdout?.destroy();
-      assert.match(how, /^130 null$|^null SIGINT$/, `${threads} threads: ${how}`);
     }
   });
 });

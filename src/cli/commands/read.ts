@@ -15,13 +15,11 @@ import { makeView, viewFormat } from '../view.js';
 
 const INTERRUPTED = 130;
 
-/** First SIGINT stops the run, which then prints what it has; the second ends the process. */
+/** The first SIGINT stops the run, which then prints what it has; the second ends the process, as if nobody listened. */
 function onInterrupt(abort: AbortController): () => void {
-  const handler = (): void => {
-    if (abort.signal.aborted) process.exit(INTERRUPTED);
-    abort.abort();
-  };
-  process.on('SIGINT', handler);
+  // Taken away before it runs: from then on the system answers the signal, also while this thread writes or waits.
+  const handler = (): void => abort.abort();
+  process.once('SIGINT', handler);
   return () => {
     process.off('SIGINT', handler);
   };
