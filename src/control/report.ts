@@ -103,12 +103,19 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
   const equal = (what: string, left: number, right: number): void => {
     if (left !== right) imbalance.push(`${what}: ${left} ≠ ${right}`);
   };
-  equal('packets = decoded + refused', head.packets, decoded + refusals);
+  for (const [shard, report] of reports.entries()) {
+    const judged = report.verdicts.reduce((all, one) => all + one, 0);
+    equal(reports.length === 1 ? 'packets = judged' : `shard ${shard}: packets = judged`, report.packets, judged);
+  }
+  // Shards that were interrupted have not come equally far: then only what was judged is known to be read.
+  const together = reports.every((report) => report.packets === head.packets);
+  const packets = together ? head.packets : decoded + refusals;
+  equal('packets = decoded + refused', packets, decoded + refusals);
   equal('packets decoded = packets in flows', decoded, metered);
   equal('flows opened = live + ended', opened, live + over);
   equal('flows ended = records', over, records);
   return {
-    packets: head.packets,
+    packets,
     wireBytes: head.wireBytes,
     decoded,
     octets: sum((report) => report.octets),

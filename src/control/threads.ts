@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { ReadOptions } from '../model/options.js';
@@ -62,6 +63,8 @@ export async function readInThreads(
   let end: SourceEnd | undefined;
   let names: ReadonlyMap<string, string> = new Map();
   const workers: Worker[] = [];
+  /** Writes to the sink, one at a time. */
+  let writing: Promise<void> = Promise.resolve();
   const stop = (): void => {
     for (const worker of workers) worker.postMessage({ type: 'stop' } satisfies ShardOrder);
   };
@@ -78,8 +81,11 @@ export async function readInThreads(
             if (run.interfaces !== undefined && message.interfaces.length > run.interfaces.length) {
               run.interfaces.push(...message.interfaces.slice(run.interfaces.length));
             }
-            await sink.write(batch);
+            writing = writing.then(() => sink.write(batch));
+            await writing;
             worker.postMessage({ type: 'give', buffer: message.buffer } satisfies ShardOrder, [message.buffer]);
+            // Messages that wait are handed out without a pause: signals and timers must get their turn.
+            await nextTurn();
             return;
           }
           case 'progress':

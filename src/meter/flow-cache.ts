@@ -52,10 +52,16 @@ export class FlowCache {
   peak = 0;
   /** By `EndReason`. */
   readonly ended: Float64Array = new Float64Array(8);
-  /** Packets of the present segment that began flows. */
+  /** Packets of the present segment that began flows; of those, the ones that began in a new row (not after a cut). */
   readonly created: Int32Array;
   createdCount = 0;
+  readonly fresh: Int32Array;
+  freshCount = 0;
   readonly closing: Int32Array;
+  /** Rows cut by the active timeout and not yet told, and the rows in which their flows go on. */
+  readonly cutFrom: Int32Array;
+  readonly cutTo: Int32Array;
+  cutCount = 0;
   closingCount = 0;
 
   private readonly options: FlowCacheOptions;
@@ -78,8 +84,11 @@ export class FlowCache {
       activeSeconds: Math.min(0x7fffffff, Math.floor(options.activeNanos / 1e9)),
     };
     this.created = new Int32Array(BATCH_SIZE);
+    this.fresh = new Int32Array(BATCH_SIZE);
     // A packet may end two flows: its own old one, and one that makes room.
     this.closing = new Int32Array(options.closingRoom + BATCH_SIZE * 2);
+    this.cutFrom = new Int32Array(this.closing.length);
+    this.cutTo = new Int32Array(this.closing.length);
   }
 
   setClock(seconds: number, nanos: number): void {
@@ -90,6 +99,7 @@ export class FlowCache {
   /** Accounts packets [from, to) to their flows and sets `batch.flow`. */
   update(batch: Batch, from: number, to: number): void {
     this.createdCount = 0;
+    this.freshCount = 0;
     const { table, candidates, limits, totals } = this;
     this.touched = touch(batch, from, to, table, candidates);
     for (let i = from; i < to; i++) {
@@ -179,6 +189,7 @@ export class FlowCache {
     hot[k + Hot.state] = state;
     hot[k + Hot.iface] = batch.iface[i];
     this.open(batch, i, row);
+    this.fresh[this.freshCount++] = row;
     table.insert(batch.hash[i], row);
     if (table.live > this.peak) this.peak = table.live;
     return row;
@@ -253,6 +264,8 @@ export class FlowCache {
     this.wheel.remove(row);
     this.wheel.add(next);
     this.end(row, EndReason.active);
+    this.cutFrom[this.cutCount] = row;
+    this.cutTo[this.cutCount++] = next;
     return next;
   }
 
@@ -269,6 +282,14 @@ export class FlowCache {
     const pastActive = (state & State.dormant) !== 0 ? -1 : sinceStart - activeNanos;
     if (pastIdle <= 0 && pastActive <= 0) return 0;
     return pastActive > pastIdle ? EndReason.active : quietReason(cls);
+  }
+
+  /** Why a row ends when the input does. */
+  lastReason(row: number, seconds: number, nanos: number): number {
+    const reason = this.reasonAt(row, seconds, nanos);
+    if (reason !== 0) return reason;
+    const cls = (this.table.hot[row * HOT_WORDS + Hot.state] >>> CLASS_SHIFT) & 15;
+    return cls === Class.fin || cls === Class.rst ? EndReason.end : EndReason.forced;
   }
 
   /** The wheel found that one of the row's deadlines has passed. */

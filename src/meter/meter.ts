@@ -2,7 +2,7 @@ import { ErrorCode, RheoError } from '../core/errors.js';
 import type { FlowHook, SideTable } from '../model/hook.js';
 import type { WhenFull } from '../model/options.js';
 import { RECORD_BATCH_SIZE, type RecordLayout } from '../model/record-batch.js';
-import { EndReason, ROW_WORDS, State } from '../model/row.js';
+import { ROW_WORDS, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { type KeyOptions, keyWords } from '../packet/key.js';
@@ -161,8 +161,7 @@ export class FlowMeter {
       if (!this.makeRoom()) return false;
       const row = this.cursor++;
       if ((hot[row * HOT_WORDS + Hot.state] & State.live) === 0) continue;
-      const reason = this.cache.reasonAt(row, this.nowSeconds, this.nowNanos);
-      this.cache.close(row, reason === 0 ? EndReason.forced : reason);
+      this.cache.close(row, this.cache.lastReason(row, this.nowSeconds, this.nowNanos));
     }
     this.flushClosing();
     this.cursor = 1;
@@ -211,7 +210,8 @@ export class FlowMeter {
     const { hooks } = this.options;
     cache.update(batch, from, to);
     if (hooks.length > 0) {
-      this.clearSide(batch);
+      this.clearSide(cache.fresh, cache.freshCount);
+      this.tellCuts();
       for (const hook of hooks) {
         if (cache.createdCount > 0) hook.created?.(batch, cache.created, cache.createdCount);
         hook.updated?.(batch, from, to);
@@ -221,14 +221,21 @@ export class FlowMeter {
   }
 
   /** Side rows of new flows begin with zeros. */
-  private clearSide(batch: Batch): void {
+  private clearSide(rows: Int32Array, count: number): void {
     const { words, stride } = this.side;
-    const { created, createdCount } = this.cache;
-    if (stride === 0) return;
-    for (let c = 0; c < createdCount; c++) {
-      const from = batch.flow[created[c]] * stride;
+    for (let r = 0; r < count; r++) {
+      const from = rows[r] * stride;
       for (let w = 0; w < stride; w++) words[from + w] = 0;
     }
+  }
+
+  /** Tells the hooks of flows that were cut by the active timeout. */
+  private tellCuts(): void {
+    const { cache } = this;
+    if (cache.cutCount === 0) return;
+    this.clearSide(cache.cutTo, cache.cutCount);
+    for (const hook of this.options.hooks) hook.continued?.(cache.cutFrom, cache.cutTo, cache.cutCount);
+    cache.cutCount = 0;
   }
 
   private releaseFragments(): void {
@@ -252,6 +259,7 @@ export class FlowMeter {
     const { cache, table } = this;
     const { closing } = cache;
     const { hot } = table;
+    this.tellCuts();
     let count = 0;
     for (let c = 0; c < cache.closingCount; c++) {
       const row = closing[c];

@@ -3,7 +3,7 @@ export const CHUNK_ROWS = 63;
 const CHUNK_WORDS = CHUNK_ROWS + 1;
 
 /**
- * Lists of row numbers, one a slot: chunks out of a pool whose size is given at the start. An entry counts only while
+ * Lists of row numbers, one a slot (numbered from 1): chunks out of a pool whose size is given at the start. An entry counts only while
  * `slotOf` of its row is that slot; others are left over from rows that have gone elsewhere. When the pool is used up, all
  * left-over entries are cleared out: at most one a row remains, and those fit.
  */
@@ -110,7 +110,7 @@ export class Slots {
         for (let w = 0; w < size; w++) {
           if (slotOf[rows[w]] !== slot) continue;
           // Marked while the list is rewritten, so that a second entry of the same row is dropped.
-          slotOf[rows[w]] = -2;
+          slotOf[rows[w]] = -1;
           this.append(slot, rows[w]);
         }
         chunk = next;

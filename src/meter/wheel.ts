@@ -24,7 +24,7 @@ const COMPARED = 16;
 export class Wheel {
   private readonly table: FlowTable;
   private readonly slots: Slots;
-  /** Slot in which a row stands, by row; -1: in none. */
+  /** Slot in which a row stands, by row; 0: in none (slot 0 is not used). */
   private readonly slotOf: Int32Array;
   private readonly group = new Int32Array(CHUNK_ROWS);
   private touched = 0;
@@ -53,8 +53,8 @@ export class Wheel {
     this.activeNanos = activeNanos;
     const longest = Math.max(...idleNanos) / TICK_NANOS;
     this.divisor = Math.max(1, Math.ceil(longest / (SLOTS - 2)));
-    this.slotOf = new Int32Array(table.rows).fill(-1);
-    this.slots = new Slots(CLASSES * SLOTS, table.rows, this.slotOf);
+    this.slotOf = new Int32Array(table.rows);
+    this.slots = new Slots(1 + CLASSES * SLOTS, table.rows, this.slotOf);
   }
 
   /** Sets the present tick without processing what lies between: at the first packet, and when time has stepped back. */
@@ -112,13 +112,13 @@ export class Wheel {
 
   private put(row: number, cls: number, due: number): void {
     if (due < this.first[cls]) this.first[cls] = due;
-    const slot = cls * SLOTS + (due & SLOT_MASK);
+    const slot = slotAt(cls, due);
     this.slotOf[row] = slot;
     this.slots.append(slot, row);
   }
 
   remove(row: number): void {
-    this.slotOf[row] = -1;
+    this.slotOf[row] = 0;
   }
 
   /**
@@ -132,7 +132,7 @@ export class Wheel {
     while (this.turn < target) {
       const now = this.turn + 1;
       for (let cls = 0; cls < CLASSES; cls++) {
-        const slot = cls * SLOTS + (now & SLOT_MASK);
+        const slot = slotAt(cls, now);
         // Every row of a slot leaves it: it ends, or its deadline is later.
         while (slots.heads[slot] !== 0) {
           if (!room()) return false;
@@ -210,7 +210,7 @@ export class Wheel {
     const end = this.turn + SLOTS;
     if (first[cls] <= this.turn) first[cls] = this.turn + 1;
     while (first[cls] < end) {
-      const slot = cls * SLOTS + (first[cls] & SLOT_MASK);
+      const slot = slotAt(cls, first[cls]);
       const count = Math.min(COMPARED, slots.peekChunk(slot, group));
       let best = 0;
       let bestSeen = Infinity;
@@ -236,4 +236,8 @@ export class Wheel {
     }
     return 0;
   }
+}
+
+function slotAt(cls: number, turn: number): number {
+  return 1 + cls * SLOTS + (turn & SLOT_MASK);
 }

@@ -30,6 +30,13 @@ export interface FlowHook {
    * hooks have run, also those of flows that ended within the batch.
    */
   updated?(batch: Batch, from: number, to: number): void;
+  /**
+   * Flows cut by the active timeout go on in new rows: the flow of row `from[k]` in row `to[k]`, whose side columns are
+   * zero. Comes before `created` of the packet with which the flow goes on, if it goes on at all, and before `expired` of
+   * the old row. A hook that follows a connection carries its columns over here; packets of the present batch come later
+   * (`updated`), first those of the old row.
+   */
+  continued?(from: Int32Array, to: Int32Array, count: number): void;
   /** These flows ended; the rows are freed after all hooks have run. The side rows still hold their values. */
   expired?(rows: Int32Array, count: number): void;
 }

@@ -106,7 +106,10 @@ export class KeyMaker {
     batch.direction[i] = swap ? 1 : 0;
     if (swap) {
       if (hasPorts) batch.ports[i] = (ports << 16) | (ports >>> 16);
-    } else batch.meta[i] = meta & ~KeyKind.reversed;
+    }
+    // The answer comes from who was asked.
+    const answer = (batch.marks[i] & Mark.icmpReply) !== 0;
+    if (swap === answer) batch.meta[i] = meta & ~KeyKind.reversed;
     return swap;
   }
 

@@ -2,7 +2,7 @@
 
 /** Bits of `meta` above the protocol (bits 0–7) and the IP version (bits 8–15). */
 export const KeyKind = {
-  /** One-way ICMP message, sent by the higher address: the two directions are different flows. */
+  /** ICMP: sent by endpoint B, or, of messages that come in pairs, B is who asks: for each asker a flow of its own. */
   reversed: 1 << 16,
   /** Fragments whose first one never came: ports are unknown. */
   orphanFragments: 1 << 17,

@@ -126,9 +126,9 @@ export function readTransport(
       const code = view.getUint8(pos + 1);
       const v4 = protocol === Protocol.icmp;
       const pair = v4 ? icmpPair[type] : icmp6Pair[type];
-      meta |= KeyKind.icmp;
+      // Taken back when it turns out that endpoint A sent it (of pairs: that A is who asks).
+      meta |= KeyKind.icmp | KeyKind.reversed;
       if (pair === ONE_WAY) {
-        meta |= KeyKind.reversed; // taken back when the sender turns out to be endpoint A
         batch.ports[i] = (type << 8) | code;
         const error = v4 ? type === 3 || type === 4 || type === 5 || type === 11 || type === 12 : type < 128 && type > 0;
         if (error && real > 8) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { byStart, meterFrames } from '../support/drive.js';
-import { ip, type TcpOptions, tcp, type TimedFrame, timed, udp, zeros } from '../support/packets.js';
+import { ip, type TcpOptions, type TimedFrame, tcp, timed, udp, zeros } from '../support/packets.js';
 
 /** The client has the higher address, so that it is endpoint B: the order of addresses must not decide. */
 const CLIENT = '192.0.2.200';
@@ -177,7 +177,10 @@ test('FINs are followed by sequence numbers', async (t) => {
     assert.equal(await closes(unfinished), false);
   });
   await t.test('a FIN sent again changes nothing', async () => {
-    const again = [{ ...finClient, at: 1.05 }, { ...finClient, at: 1.06 }];
+    const again = [
+      { ...finClient, at: 1.05 },
+      { ...finClient, at: 1.06 },
+    ];
     assert.equal(await closes([...open, finClient, ...again, finServer, lastAck]), true);
     assert.equal(await closes([...open, finClient, ...again]), false);
   });

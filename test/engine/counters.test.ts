@@ -72,7 +72,16 @@ class OneFlow {
   }
 }
 
-for (const start of [2n ** 31n - 2n, 2n ** 32n - 2n, 2n ** 33n - 2n, 2n ** 53n - 2n, 2n ** 53n, 2n ** 54n + 1n, 2n ** 63n - 2n, 2n ** 64n - 6n]) {
+for (const start of [
+  2n ** 31n - 2n,
+  2n ** 32n - 2n,
+  2n ** 33n - 2n,
+  2n ** 53n - 2n,
+  2n ** 53n,
+  2n ** 54n + 1n,
+  2n ** 63n - 2n,
+  2n ** 64n - 6n,
+]) {
   test(`counters are exact from ${start} on, to the last digit`, () => {
     const flow = new OneFlow();
     flow.set(Hot.packetsA, Cold.packetsHighA, start);

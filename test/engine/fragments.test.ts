@@ -3,7 +3,19 @@ import { test } from 'node:test';
 import type { MeterOptions } from '../../src/model/options.js';
 import type { FlowRecord } from '../../src/model/record.js';
 import { byId, byStart, type Metered, meterFrames } from '../support/drive.js';
-import { ethernet, fragments4, fragments6, ip, ipv4, join, tcp, type TimedFrame, timed, udp, zeros } from '../support/packets.js';
+import {
+  ethernet,
+  fragments4,
+  fragments6,
+  ip,
+  ipv4,
+  join,
+  type TimedFrame,
+  tcp,
+  timed,
+  udp,
+  zeros,
+} from '../support/packets.js';
 
 const PAYLOAD = udp(4000, 5000, zeros(192));
 
@@ -38,7 +50,11 @@ const FAMILIES: Family[] = [
 async function meter(frames: readonly TimedFrame[], options: MeterOptions = {}): Promise<Metered> {
   const first = await meterFrames(frames, options);
   assert.deepEqual(first.imbalance, []);
-  for (const [shards, size] of [[1, 1], [2, 256], [3, 2]]) {
+  for (const [shards, size] of [
+    [1, 1],
+    [2, 256],
+    [3, 2],
+  ]) {
     const other = await meterFrames(frames, options, { shards, batches: [size] });
     assert.deepEqual(other.imbalance, []);
     assert.deepEqual(byId(other.flowRecords), byId(first.flowRecords), `${shards} shards, batches of ${size}`);
@@ -53,7 +69,14 @@ function at(times: readonly number[], packets: readonly Uint8Array[]): TimedFram
 }
 
 function ordersOfThree(): number[][] {
-  return [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+  return [
+    [0, 1, 2],
+    [0, 2, 1],
+    [1, 0, 2],
+    [1, 2, 0],
+    [2, 0, 1],
+    [2, 1, 0],
+  ];
 }
 
 function assertOneFlow(records: readonly FlowRecord[], bytes: number): void {
@@ -67,7 +90,11 @@ for (const { name, a, b, parts, bytes } of FAMILIES) {
   for (const order of ordersOfThree()) {
     test(`${name}: fragments in the order ${order.join()} are one flow`, async () => {
       const packets = order.map((k) => parts(77)[k]);
-      for (const times of [[1, 1, 1], [1, 1.1, 1.2], [1, 5, 9]]) {
+      for (const times of [
+        [1, 1, 1],
+        [1, 1.1, 1.2],
+        [1, 5, 9],
+      ]) {
         const { flowRecords } = await meter(at(times, packets));
         assertOneFlow(flowRecords, bytes);
         assert.equal(flowRecords[0].duration, Math.round((times[2] - times[0]) * 1e9) / 1e9);
@@ -100,7 +127,10 @@ for (const { name, a, b, parts, bytes } of FAMILIES) {
     const late = await meter(at([0, 0.5, 20], [...rest, first]));
     assert.equal(late.flowRecords.length, 2);
     assert.equal(late.noticed.fragmentOrphan, 2);
-    const inTime = await meter(at([0, 0.5, 20], [...rest, first]), { fragmentTimeout: 25_000, timeouts: { idle: { single: 60_000 } } });
+    const inTime = await meter(at([0, 0.5, 20], [...rest, first]), {
+      fragmentTimeout: 25_000,
+      timeouts: { idle: { single: 60_000 } },
+    });
     assertOneFlow(inTime.flowRecords, bytes);
   });
 
@@ -128,17 +158,29 @@ for (const { name, a, b, parts, bytes } of FAMILIES) {
 
   test(`${name}: the same id in the other direction, and of another protocol, is another datagram`, async () => {
     const [first, second] = parts(5);
-    const other = name === 'IPv4' ? fragments4(b, a, 17, udp(9, 8, zeros(100)), 5, 80) : fragments6(b, a, 17, udp(9, 8, zeros(100)), 5, 80);
+    const other =
+      name === 'IPv4'
+        ? fragments4(b, a, 17, udp(9, 8, zeros(100)), 5, 80)
+        : fragments6(b, a, 17, udp(9, 8, zeros(100)), 5, 80);
     const { flowRecords } = await meter(at([0, 0, 0, 0], [first, other[0], second, other[1]]));
     const flows = flowRecords.map((flow) => [flow.srcPort, flow.packets]).sort();
-    assert.deepEqual(flows, [[4000, 2], [9, 2]]);
+    assert.deepEqual(flows, [
+      [4000, 2],
+      [9, 2],
+    ]);
   });
 
   test(`${name}: an id that is used again belongs to the newest first fragment`, async () => {
-    const again = name === 'IPv4' ? fragments4(a, b, 17, udp(9, 8, zeros(192)), 5, 80) : fragments6(a, b, 17, udp(9, 8, zeros(192)), 5, 80);
+    const again =
+      name === 'IPv4'
+        ? fragments4(a, b, 17, udp(9, 8, zeros(192)), 5, 80)
+        : fragments6(a, b, 17, udp(9, 8, zeros(192)), 5, 80);
     const { flowRecords } = await meter(at([0, 0, 0, 2, 2, 2], [...parts(5), ...again]));
     const flows = flowRecords.map((flow) => [flow.srcPort, flow.packets]).sort();
-    assert.deepEqual(flows, [[4000, 3], [9, 3]]);
+    assert.deepEqual(flows, [
+      [4000, 3],
+      [9, 3],
+    ]);
   });
 
   test(`${name}: more wait than may be held: counted, nothing lost`, async () => {
@@ -189,7 +231,10 @@ test('fragments of a tunnel: the inner packet is counted once, with its whole le
   for (const order of ordersOfThree()) {
     const packets = order.map((k) => parts[k]);
     const { flowRecords, refused } = await meter(at([0, 0.1, 0.2], packets));
-    assert.deepEqual(flowRecords.map((flow) => [flow.src, flow.srcPort, flow.packets, flow.bytes]), [['10.1.0.1', 1000, 1, 340]]);
+    assert.deepEqual(
+      flowRecords.map((flow) => [flow.src, flow.srcPort, flow.packets, flow.bytes]),
+      [['10.1.0.1', 1000, 1, 340]],
+    );
     assert.deepEqual(refused, { tunnelContinuation: 2 });
   }
 });
@@ -198,14 +243,24 @@ test('fragments of a tunnel when only addresses make the key: still counted once
   const inner = ip('10.1.0.1', '10.1.0.2', 6, tcp(1000, 80, { flags: 'PA' }, zeros(300)));
   const parts = fragments4('192.0.2.1', '192.0.2.2', 4, inner, 5, 160);
   const { flowRecords, refused } = await meter(at([0, 0.1, 0.2], parts), { key: { base: 'ip' } });
-  assert.deepEqual(flowRecords.map((flow) => [flow.src, flow.packets, flow.bytes]), [['10.1.0.1', 1, 340]]);
+  assert.deepEqual(
+    flowRecords.map((flow) => [flow.src, flow.packets, flow.bytes]),
+    [['10.1.0.1', 1, 340]],
+  );
   assert.deepEqual(refused, { tunnelContinuation: 2 });
 });
 
 test('fragments inside of a tunnel belong to their inner flow', async () => {
-  const parts = fragments4('10.1.0.1', '10.1.0.2', 17, PAYLOAD, 5, 80).map((part) => ip('192.0.2.1', '192.0.2.2', 4, part));
+  const parts = fragments4('10.1.0.1', '10.1.0.2', 17, PAYLOAD, 5, 80).map((part) =>
+    ip('192.0.2.1', '192.0.2.2', 4, part),
+  );
   for (const order of ordersOfThree()) {
-    const { flowRecords } = await meter(at([0, 0, 0], order.map((k) => parts[k])));
+    const { flowRecords } = await meter(
+      at(
+        [0, 0, 0],
+        order.map((k) => parts[k]),
+      ),
+    );
     assertOneFlow(flowRecords, 260);
   }
 });

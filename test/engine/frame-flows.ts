@@ -64,7 +64,12 @@ function numbered(source: PacketSource): PacketSource {
 function frameOf(batch: Batch, i: number): FrameFlow {
   if (batch.flow[i] < 0) return { refused: REFUSAL_NAMES[batch.verdict[i]] };
   const meta = batch.meta[i];
-  const words = (mark: 'a' | 'b'): number[] => [batch[`${mark}0`][i], batch[`${mark}1`][i], batch[`${mark}2`][i], batch[`${mark}3`][i]];
+  const words = (mark: 'a' | 'b'): number[] => [
+    batch[`${mark}0`][i],
+    batch[`${mark}1`][i],
+    batch[`${mark}2`][i],
+    batch[`${mark}3`][i],
+  ];
   const v6 = (batch.marks[i] & Mark.ipv6) !== 0;
   const a = addressText(words('a'), v6);
   const b = addressText(words('b'), v6);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FlowRecord } from '../../src/model/record.js';
 import { byStart, meterFrames } from '../support/drive.js';
-import { icmp, ip, tcp, type TimedFrame, timed, udp } from '../support/packets.js';
+import { icmp, ip, type TimedFrame, tcp, timed, udp } from '../support/packets.js';
 
 function datagram(at: number, port: number): TimedFrame {
   return timed([at, ip('10.0.0.1', '10.0.0.2', 17, udp(port, 53))])[0];
@@ -30,14 +30,19 @@ test('evict: the least recently seen goes first, reason resources', async () => 
   assert.deepEqual(await evicted(frames, 3), [2, 3, 1]);
 });
 
-/** 60 flows, touched in an order of their own; then as many new ones push them out. */
+/** So many flows, touched in an order of their own; then as many new ones push them out. */
 function touched(count: number, spacing: number): { frames: TimedFrame[]; order: number[] } {
   const frames: TimedFrame[] = [];
-  let at = 0;
-  for (let port = 1; port <= count; port++) frames.push(datagram((at += spacing), port), answer(at, port));
+  const send = (port: number): void => {
+    frames.push(datagram(frames.length * spacing, port));
+  };
+  for (let port = 1; port <= count; port++) {
+    send(port);
+    frames.push(answer(frames.length * spacing, port));
+  }
   const order = Array.from({ length: count }, (_, k) => ((k * 37) % count) + 1);
-  for (const port of order) frames.push(datagram((at += spacing), port));
-  for (let port = 1001; port <= 1000 + count; port++) frames.push(datagram((at += spacing), port));
+  for (const port of order) send(port);
+  for (let port = 1001; port <= 1000 + count; port++) send(port);
   return { frames, order };
 }
 
@@ -73,7 +78,11 @@ test('refuse: new flows are refused and counted, those in the table go on', asyn
   assert.deepEqual(refused, { tableFull: 2 });
   assert.equal(decoded, 4);
   const flows = byStart(flowRecords).map((flow) => [flow.srcPort, flow.packets, flow.endReason]);
-  assert.deepEqual(flows, [[1, 2, 'idle'], [2, 1, 'idle'], [3, 1, 'forced']]);
+  assert.deepEqual(flows, [
+    [1, 2, 'idle'],
+    [2, 1, 'idle'],
+    [3, 1, 'forced'],
+  ]);
 });
 
 test('early: unanswered SYNs and single packets go before conversations', async () => {
@@ -93,7 +102,7 @@ test('early: unanswered SYNs and single packets go before conversations', async 
 });
 
 for (const whenFull of ['evict', 'refuse', 'early'] as const) {
-  test(`a flood of SYNs into a small table, ${whenFull}: it stays as large as promised, and all is accounted for`, async () => {
+  test(`a flood of SYNs into a small table, ${whenFull}: no larger than promised, all accounted for`, async () => {
     const frames: TimedFrame[] = [];
     for (let k = 0; k < 12_000; k++) {
       const host = `10.${k >>> 16}.${(k >>> 8) & 255}.${k & 255}`;
@@ -115,7 +124,14 @@ test('a table of one flow', async () => {
   const frames = [datagram(1, 1), datagram(2, 2), datagram(3, 2), datagram(4, 1)];
   const { flowRecords, imbalance } = await meterFrames(frames, { maxFlows: 1 });
   assert.deepEqual(imbalance, []);
-  assert.deepEqual(byStart(flowRecords).map((flow) => [flow.srcPort, flow.packets]), [[1, 1], [2, 2], [1, 1]]);
+  assert.deepEqual(
+    byStart(flowRecords).map((flow) => [flow.srcPort, flow.packets]),
+    [
+      [1, 1],
+      [2, 2],
+      [1, 1],
+    ],
+  );
 });
 
 test('a full table and the active timeout: a flow that goes on takes no room from others', async () => {

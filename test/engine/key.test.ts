@@ -4,14 +4,14 @@ import type { FlowRecord } from '../../src/model/record.js';
 import type { KeyPart } from '../../src/packet/key.js';
 import { byId, byStart, meterFrames } from '../support/drive.js';
 import {
-  ethernet,
   type EthernetOptions,
+  ethernet,
   gre,
   ip,
   ipv4,
   ipv6,
-  tcp,
   type TimedFrame,
+  tcp,
   timed,
   udp,
   vxlan,
@@ -46,7 +46,10 @@ function tos(value: number, at: number): TimedFrame[] {
 function label(value: number, at: number): TimedFrame[] {
   const pair = (src: string, dst: string, from: number, to: number): Uint8Array =>
     ipv6(src, dst, 17, udp(from, to), { flowLabel: value });
-  return timed([at, pair('2001:db8::1', '2001:db8::2', 1000, 53)], [at + 0.1, pair('2001:db8::2', '2001:db8::1', 53, 1000)]);
+  return timed(
+    [at, pair('2001:db8::1', '2001:db8::2', 1000, 53)],
+    [at + 0.1, pair('2001:db8::2', '2001:db8::1', 53, 1000)],
+  );
 }
 
 function tunnelled(id: number, at: number): TimedFrame[] {
@@ -55,7 +58,10 @@ function tunnelled(id: number, at: number): TimedFrame[] {
 }
 
 function onInterface(iface: number, at: number): TimedFrame[] {
-  return [{ ...request(at), iface }, { ...response(at + 0.1), iface }];
+  return [
+    { ...request(at), iface },
+    { ...response(at + 0.1), iface },
+  ];
 }
 
 const PARTS: readonly Part[] = [
@@ -159,17 +165,23 @@ test('unidirectional: a flow for each direction, from its sender', async () => {
   const frames = [request(0), response(1), request(2)];
   const { flowRecords, imbalance } = await meterFrames(frames, { key: { unidirectional: true } });
   assert.deepEqual(imbalance, []);
-  assert.deepEqual(byStart(flowRecords).map((flow) => [flow.src, flow.srcPort, flow.packets, flow.reversePackets]), [
-    [A, 1000, 2, 0],
-    [B, 53, 1, 0],
-  ]);
+  assert.deepEqual(
+    byStart(flowRecords).map((flow) => [flow.src, flow.srcPort, flow.packets, flow.reversePackets]),
+    [
+      [A, 1000, 2, 0],
+      [B, 53, 1, 0],
+    ],
+  );
   assert.equal(flowRecords[0].communityId, flowRecords[1].communityId);
 });
 
 test('unidirectional: who answers a SYN is the source of his own flow', async () => {
   const frames = timed([0, ip(A, B, 6, tcp(1, 2, { flags: 'S' }))], [1, ip(B, A, 6, tcp(2, 1, { flags: 'SA' }))]);
   const { flowRecords } = await meterFrames(frames, { key: { unidirectional: true } });
-  assert.deepEqual(byStart(flowRecords).map((flow) => flow.src), [A, B]);
+  assert.deepEqual(
+    byStart(flowRecords).map((flow) => flow.src),
+    [A, B],
+  );
 });
 
 test('equal addresses, equal ports', async () => {
@@ -181,11 +193,14 @@ test('equal addresses, equal ports', async () => {
     [4, ip('::1', '::1', 6, tcp(8, 9, { flags: 'SA' }))],
   );
   const { flowRecords } = await meterFrames(frames);
-  assert.deepEqual(byStart(flowRecords).map((flow) => [flow.srcPort, flow.packets, flow.reversePackets]), [
-    [2, 1, 1],
-    [5, 1, 0],
-    [9, 1, 1],
-  ]);
+  assert.deepEqual(
+    byStart(flowRecords).map((flow) => [flow.srcPort, flow.packets, flow.reversePackets]),
+    [
+      [2, 1, 1],
+      [5, 1, 0],
+      [9, 1, 1],
+    ],
+  );
 });
 
 const INNER = ip(A, B, 6, tcp(1000, 80, { flags: 'S' }, zeros(10)));

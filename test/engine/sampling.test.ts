@@ -51,7 +51,11 @@ test('hash: whole flows, both directions, about one in n', async () => {
 for (const mode of ['count', 'random', 'hash'] as const) {
   test(`${mode}: the same packets with several shards and other batches`, async () => {
     const one = await sampled(mode, 4);
-    for (const [shards, batch] of [[3, 256], [1, 1], [2, 7]]) {
+    for (const [shards, batch] of [
+      [3, 256],
+      [1, 1],
+      [2, 7],
+    ]) {
       const other = await sampled(mode, 4, shards, batch);
       assert.deepEqual(byId(other.flowRecords), byId(one.flowRecords));
       assert.deepEqual(other.refused, one.refused);

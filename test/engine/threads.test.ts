@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readCaptures } from '../../src/control/read.js';
 import { byId, readFiles } from '../support/drive.js';
-import { ip, icmp, pcapOf, tcp, type TimedFrame, timed, udp } from '../support/packets.js';
+import { icmp, ip, pcapOf, type TimedFrame, tcp, timed, udp } from '../support/packets.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'rheo-threads-'));
 after(() => rmSync(folder, { recursive: true }));

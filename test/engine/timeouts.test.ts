@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TimeoutClass } from '../../src/model/options.js';
 import { byStart, meterFrames } from '../support/drive.js';
-import { icmp, ip, sctp, tcp, type TimedFrame, timed, udp, zeros } from '../support/packets.js';
+import { icmp, ip, sctp, type TimedFrame, tcp, timed, udp, zeros } from '../support/packets.js';
 
 const A = '10.0.0.1';
 const B = '10.0.0.2';
@@ -101,7 +101,7 @@ test('records come when packet time passes the deadline, not only at the end', a
   assert.equal(flowRecords[0].endReason, 'idle');
 });
 
-test('active timeout: a long flow is reported in parts that add up; the direction is kept; no part is empty', async () => {
+test('active timeout: parts that add up, in the same direction, none of them empty', async () => {
   // B speaks first in each part but the first one, so that the direction can only come from the connection before.
   const frames = [...open];
   for (let at = 1; at <= 60; at++) {
@@ -115,7 +115,10 @@ test('active timeout: a long flow is reported in parts that add up; the directio
   assert.equal(parts.length, 3);
   assert.deepEqual(imbalance, []);
   assert.equal(flows.opened, 3);
-  assert.deepEqual(parts.map((part) => part.endReason), ['active', 'active', 'forced']);
+  assert.deepEqual(
+    parts.map((part) => part.endReason),
+    ['active', 'active', 'forced'],
+  );
   for (const part of parts) {
     assert.equal(part.src, A);
     assert.ok(part.duration <= 20, `lasts ${part.duration} s`);
@@ -135,7 +138,13 @@ test('active timeout: a packet exactly at it belongs to the first part', async (
   const exact = await meterFrames(beat, active);
   assert.equal(exact.flowRecords.length, 1);
   const later = await meterFrames([...beat, datagram(10.000001)], active);
-  assert.deepEqual(byStart(later.flowRecords).map((flow) => [flow.packets, flow.reversePackets]), [[6, 5], [1, 0]]);
+  assert.deepEqual(
+    byStart(later.flowRecords).map((flow) => [flow.packets, flow.reversePackets]),
+    [
+      [6, 5],
+      [1, 0],
+    ],
+  );
 });
 
 test('active timeout: nothing follows, so no second record', async () => {

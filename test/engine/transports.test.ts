@@ -4,8 +4,8 @@ import { byStart, meterFrames } from '../support/drive.js';
 import {
   ah,
   dccp,
-  ethernet,
   esp,
+  ethernet,
   fragments4,
   icmp,
   ip,
@@ -13,8 +13,8 @@ import {
   ipv6,
   join,
   sctp,
-  tcp,
   type TimedFrame,
+  tcp,
   timed,
   udp,
   zeros,
@@ -53,10 +53,13 @@ test('pings both ways are two flows, each from who asked', async () => {
   const echo = (src: string, dst: string, type: number): Uint8Array => ip(src, dst, 1, icmp(type, 0));
   const frames = timed([0, echo(A4, B4, 8)], [0.1, echo(B4, A4, 8)], [0.2, echo(B4, A4, 0)], [0.3, echo(A4, B4, 0)]);
   const flows = await flowsOf(frames);
-  assert.deepEqual(flows.map((flow) => [flow.src, flow.packets, flow.reversePackets]), [
-    [A4, 1, 1],
-    [B4, 1, 1],
-  ]);
+  assert.deepEqual(
+    flows.map((flow) => [flow.src, flow.packets, flow.reversePackets]),
+    [
+      [A4, 1, 1],
+      [B4, 1, 1],
+    ],
+  );
   assert.notEqual(flows[0].communityId, flows[1].communityId);
 });
 
@@ -70,11 +73,14 @@ test('one-way messages: each sender its own flow', async () => {
   const redirect = (src: string, dst: string): Uint8Array => ip(src, dst, 1, icmp(9, 0));
   const quench = (src: string, dst: string): Uint8Array => ip(src, dst, 1, icmp(40, 3));
   const flows = await flowsOf(timed([0, quench(A4, B4)], [1, quench(B4, A4)], [2, redirect(A4, B4)]));
-  assert.deepEqual(flows.map((flow) => [flow.src, flow.packets, flow.reversePackets]), [
-    [A4, 1, 0],
-    [B4, 1, 0],
-    [A4, 1, 0],
-  ]);
+  assert.deepEqual(
+    flows.map((flow) => [flow.src, flow.packets, flow.reversePackets]),
+    [
+      [A4, 1, 0],
+      [B4, 1, 0],
+      [A4, 1, 0],
+    ],
+  );
 });
 
 /** An error from a router about the packet, which it quotes up to `length` bytes. */
@@ -178,12 +184,15 @@ test('ESP and AH by their index; each direction has its own', async () => {
       [4, ip(A4, B4, 51, ah(59, 0x33, zeros(8)))],
     ),
   );
-  assert.deepEqual(flows.map((flow) => [flow.proto, flow.spi, flow.packets]), [
-    ['esp', 0xdeadbeef, 2],
-    ['esp', 0x11, 1],
-    ['esp', 0x22, 1],
-    ['ah', 0x33, 1],
-  ]);
+  assert.deepEqual(
+    flows.map((flow) => [flow.proto, flow.spi, flow.packets]),
+    [
+      ['esp', 0xdeadbeef, 2],
+      ['esp', 0x11, 1],
+      ['esp', 0x22, 1],
+      ['ah', 0x33, 1],
+    ],
+  );
   assert.equal(flows[0].srcPort, undefined);
 });
 
@@ -191,10 +200,13 @@ test('what can be read behind AH has the flow key of what is there', async () =>
   const flows = await flowsOf(
     timed([0, ip(A4, B4, 51, ah(6, 1, tcp(1000, 80)))], [1, ip(B6, A6, 51, ah(17, 1, udp(5, 6)))]),
   );
-  assert.deepEqual(flows.map((flow) => [flow.proto, flow.srcPort, flow.dstPort]), [
-    ['tcp', 1000, 80],
-    ['udp', 5, 6],
-  ]);
+  assert.deepEqual(
+    flows.map((flow) => [flow.proto, flow.srcPort, flow.dstPort]),
+    [
+      ['tcp', 1000, 80],
+      ['udp', 5, 6],
+    ],
+  );
   assert.equal(flows[0].bytes, 20 + 24 + 20);
 });
 
@@ -208,18 +220,29 @@ test('SCTP, UDP-Lite, DCCP: by ports, both directions one flow', async () => {
     [5, ip(B6, A6, 33, dccp(2905, 1000))],
   );
   const flows = await flowsOf(frames);
-  assert.deepEqual(flows.map((flow) => [flow.proto, flow.srcPort, flow.dstPort, flow.packets, flow.reversePackets]), [
-    ['sctp', 1000, 2905, 1, 1],
-    ['udplite', 1000, 2905, 1, 1],
-    ['dccp', 1000, 2905, 1, 1],
-  ]);
+  assert.deepEqual(
+    flows.map((flow) => [flow.proto, flow.srcPort, flow.dstPort, flow.packets, flow.reversePackets]),
+    [
+      ['sctp', 1000, 2905, 1, 1],
+      ['udplite', 1000, 2905, 1, 1],
+      ['dccp', 1000, 2905, 1, 1],
+    ],
+  );
 });
 
 test('other protocols by their number; without a name the number stands as text', async () => {
   const flows = await flowsOf(
-    timed([0, ip(A4, B4, 2, zeros(8))], [1, ip(A4, B4, 89, zeros(24))], [2, ip(A4, B4, 253, zeros(1))], [3, ip(A6, B6, 59, zeros(0))]),
+    timed(
+      [0, ip(A4, B4, 2, zeros(8))],
+      [1, ip(A4, B4, 89, zeros(24))],
+      [2, ip(A4, B4, 253, zeros(1))],
+      [3, ip(A6, B6, 59, zeros(0))],
+    ),
   );
-  assert.deepEqual(flows.map((flow) => flow.proto), ['igmp', 'ospfigp', '253', 'ipv6-nonxt']);
+  assert.deepEqual(
+    flows.map((flow) => flow.proto),
+    ['igmp', 'ospfigp', '253', 'ipv6-nonxt'],
+  );
   for (const flow of flows) assert.equal('srcPort' in flow || 'icmp' in flow || 'spi' in flow, false);
 });
 

@@ -12,7 +12,10 @@ const folder = mkdtempSync(path.join(tmpdir(), 'rheo-truth-'));
 after(() => rmSync(folder, { recursive: true }));
 
 const DAY = 86_400_000;
-const UNCUT = { idle: Object.fromEntries(TIMEOUT_CLASSES.map((name) => [name, DAY])), active: Number.POSITIVE_INFINITY };
+const UNCUT = {
+  idle: Object.fromEntries(TIMEOUT_CLASSES.map((name) => [name, DAY])),
+  active: Number.POSITIVE_INFINITY,
+};
 const CASES = [
   { seed: 1 },
   { seed: 2, vlan: 0.5, nanoseconds: true },
@@ -73,7 +76,14 @@ for (const options of CASES) {
 
 test('with the usual timeouts and all features: the same records with one, two and three threads', async () => {
   const file = path.join(folder, 'timeouts.pcap');
-  const { truth } = generateCapture({ path: file, packets: 20_000, flows: 1500, seed: 8, vlan: 0.3, durationSeconds: 900 });
+  const { truth } = generateCapture({
+    path: file,
+    packets: 20_000,
+    flows: 1500,
+    seed: 8,
+    vlan: 0.3,
+    durationSeconds: 900,
+  });
   const options = { features: 'all' as const, timeouts: { active: 20_000, idle: { tcp: 4000, udp: 3000 } } };
   const one = await readFiles([file], options);
   assert.ok(one.flowRecords.length > truth.biflows, 'flows were cut');

@@ -91,13 +91,18 @@ export async function readWithTshark(file: string): Promise<SharkFile> {
   for (const table of Object.values(TABLES)) args.push('-z', `conv,${table}`);
   const text = await outputOf('tshark', args);
   const [rows, ...tables] = text.split(/^=+$/m);
-  const frames = rows.split('\n').filter((line) => line !== '').map(frameOf);
+  const frames = rows
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(frameOf);
   const conversations: SharkFile['conversations'] = {};
   for (const table of tables) {
     const name = /^\s*(\S+) Conversations/.exec(table)?.[1];
     if (name === undefined) continue;
     const lines = table.split('\n');
-    conversations[TABLES[name as keyof typeof TABLES]] = lines.flatMap((line) => conversationOf(line, !name.startsWith('IP')));
+    conversations[TABLES[name as keyof typeof TABLES]] = lines.flatMap((line) =>
+      conversationOf(line, !name.startsWith('IP')),
+    );
   }
   return { frames, conversations };
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { EtherType } from '../../src/packet/walk.js';
 import { LINK_CASES, REFUSED } from '../packet/link-cases.js';
 import { bytes, u16 } from '../packet/link-support.js';
 import { TUNNEL_CASES } from '../packet/tunnels-cases.js';
 import { projectRoot } from '../support/shared.js';
-import { EtherType } from '../../src/packet/walk.js';
 import { mutate } from './mutate.js';
 import type { Random } from './target.js';
 

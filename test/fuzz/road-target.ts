@@ -332,7 +332,7 @@ export const ROAD_TARGETS: readonly Target[] = [
   {
     name: 'road',
     about: 'packets of any time and kind through filter, sampling, decoder, meter, all features, JSON and CSV',
-    tries: 250,
+    tries: 150,
     make: encodePackets,
     parts: borders,
     run,

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from '../support/shared.js';
 import { DECODER_TARGETS } from './decoder-target.js';
@@ -14,6 +14,7 @@ const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');
 /** Inputs that broke a promise once, by what they are. */
 export function corpusOf(target: Target): [name: string, input: Uint8Array][] {
   const folder = path.join(CORPUS, target.name);
+  if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .sort()
     .map((name) => [name, Uint8Array.from(readFileSync(path.join(folder, name)))]);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { parseArguments } from '../../src/cli/parse.js';
 import { NameBook } from '../../src/cli/names.js';
+import { parseArguments } from '../../src/cli/parse.js';
 import { readOptions } from '../../src/cli/read-options.js';
 import { environmentName, FEATURE_NAMES, findCommand, TRACK_LEVELS } from '../../src/cli/spec.js';
 import { makeView } from '../../src/cli/view.js';
@@ -218,9 +218,9 @@ export const TEXT_TARGETS: readonly Target[] = [
   {
     name: 'filter',
     about: 'filter expressions, right and wrong, over damaged frames',
-    tries: 600,
+    tries: 300,
     make: expression,
     run: runFilter,
   },
-  { name: 'arguments', about: 'flags and RHEO_* variables', tries: 3000, make: argumentList, run: runArguments },
+  { name: 'arguments', about: 'flags and RHEO_* variables', tries: 1500, make: argumentList, run: runArguments },
 ];

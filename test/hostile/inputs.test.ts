@@ -6,7 +6,19 @@ import { after, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { block, bytes, iface, option, section } from '../codec/blocks.js';
 import { hasProgram } from '../support/programs.js';
-import { assertRefused, assertTidy, ended, Folder, flood, HOUSE, MAIN, pcapHeader, read, records, start } from './program.js';
+import {
+  assertRefused,
+  assertTidy,
+  ended,
+  Folder,
+  flood,
+  HOUSE,
+  MAIN,
+  pcapHeader,
+  read,
+  records,
+  start,
+} from './program.js';
 
 const folder = new Folder();
 after(() => folder.remove());
@@ -30,18 +42,22 @@ function lengthAt(file: Buffer, at: number, length: number): Buffer {
 }
 
 describe('files that are no captures', { concurrency: 2 }, () => {
-  test('empty', () => refused(folder.file('empty', ''), /byte 0: expected the header of a capture, found an empty file/));
+  test('empty', () =>
+    refused(folder.file('empty', ''), /byte 0: expected the header of a capture, found an empty file/));
   test('ten bytes of pcapng, of pcap', async () => {
     await refused(folder.file('ten-ng', house.subarray(0, 10)), /byte 10: expected the header.*a file of 10 bytes/);
     await refused(folder.file('ten', pcapHeader().subarray(0, 10)), /byte 10: expected the header.*a file of 10 bytes/);
   });
   test('another format', () =>
-    refused(folder.file('text', 'this is no capture at all\n'), /byte 0: expected a pcap or pcapng .*found 0x74686973/));
+    refused(
+      folder.file('text', 'this is no capture at all\n'),
+      /byte 0: expected a pcap or pcapng .*found 0x74686973/,
+    ));
   test('gzip of another format, and gzip that is cut at once', async () => {
     await refused(folder.file('text.gz', gzipSync('this is no capture')), /expected a pcap or pcapng/);
     await refused(folder.file('cut.gz', gzipSync(house).subarray(0, 12)), /expected the header of a capture/);
   });
-  test('xz by name', () => refused(folder.file('x.xz', Buffer.from('fd377a585a0000', 'hex')), /xz[^]*xz -dc/));
+  test('xz by name', () => refused(folder.file('x.xz', Buffer.from('fd377a585a0000', 'hex')), /xz(.|\n)*xz -dc/));
   test('a link layer by name', () => {
     const usb = pcapHeader();
     usb.writeUInt32LE(189, 20);
@@ -83,18 +99,29 @@ function assertPartial(run: { code: number | null; err: string }, message: RegEx
 
 describe('files that are damaged', { concurrency: 2 }, () => {
   test('a length of 0x7fffffff: what stands before it is handed out, the place is told', async () => {
-    const file = folder.file('length.pcap', lengthAt(Buffer.concat([pcapHeader(), flood({ from: 0, count: 9, rate: 1 })]), 24 + 56 * 5 + 8, 0x7fffffff));
+    const file = folder.file(
+      'length.pcap',
+      lengthAt(Buffer.concat([pcapHeader(), flood({ from: 0, count: 9, rate: 1 })]), 24 + 56 * 5 + 8, 0x7fffffff),
+    );
     for (const threads of THREADS) {
       const run = await read('--threads', threads, file);
       assertTidy(run, file);
-      assertPartial(run, /byte 304: expected a packet of at most 262144 .*found a length of 2147483647; the 224 bytes/, file);
+      assertPartial(
+        run,
+        /byte 304: expected a packet of at most 262144 .*found a length of 2147483647; the 224 bytes/,
+        file,
+      );
       assert.equal(records(run.out).length, 5);
     }
   });
   test('pcapng: a block length of 0x7fffffff', async () => {
     const second = house.readUInt32LE(4);
     for (const threads of THREADS) {
-      const run = await read('--threads', threads, folder.file('block.pcapng', lengthAt(house, second + 4, 0x7fffffff)));
+      const run = await read(
+        '--threads',
+        threads,
+        folder.file('block.pcapng', lengthAt(house, second + 4, 0x7fffffff)),
+      );
       assertTidy(run, 'block');
       assertPartial(run, new RegExp(`byte ${second}: expected a block length .* found 2147483647`), 'block');
       assert.equal(run.out, '');
@@ -105,7 +132,7 @@ describe('files that are damaged', { concurrency: 2 }, () => {
       for (const threads of THREADS) {
         const run = await read('--threads', threads, folder.file(`cut-${length}.pcapng`, house.subarray(0, length)));
         assertTidy(run, `cut at ${length}`);
-        assertPartial(run, /damaged: 1 cut\n[^]*byte \d+: the capture is cut/, `cut at ${length}`);
+        assertPartial(run, /damaged: 1 cut\n(.|\n)*byte \d+: the capture is cut/, `cut at ${length}`);
       }
     }
   });
@@ -113,7 +140,10 @@ describe('files that are damaged', { concurrency: 2 }, () => {
     const packed = gzipSync(house);
     const wrong = Buffer.from(packed);
     wrong.fill(0, packed.length - 5000, packed.length - 4900);
-    for (const file of [folder.file('half.gz', packed.subarray(0, packed.length / 2)), folder.file('wrong.gz', wrong)]) {
+    for (const file of [
+      folder.file('half.gz', packed.subarray(0, packed.length / 2)),
+      folder.file('wrong.gz', wrong),
+    ]) {
       for (const threads of THREADS) {
         const run = await read('--threads', threads, file);
         assertTidy(run, file);
@@ -194,7 +224,9 @@ describe('pipes', { concurrency: 2, skip: process.platform === 'win32' && 'no na
       }
     }
   });
-  test('a named pipe, also with two threads', { skip: !hasProgram('mkfifo') && 'mkfifo is not installed' }, async () => {
+  test('a named pipe, also with two threads', {
+    skip: !hasProgram('mkfifo') && 'mkfifo is not installed',
+  }, async () => {
     for (const threads of THREADS) {
       const pipe = folder.file(`pipe-${threads}`);
       spawnSync('mkfifo', [pipe]);

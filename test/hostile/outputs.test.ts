@@ -10,13 +10,18 @@ const LARGE = folder.file('large.pcap', Buffer.concat([pcapHeader(), flood({ fro
 const FORMS = [['--json'], ['--csv'], [], ['--summary'], ['--group-by', 'address'], ['--count']];
 
 describe('standard output that fails', { concurrency: 2 }, () => {
-  test('a full disk: exit code 1, one message', { skip: process.platform !== 'linux' && 'needs /dev/full' }, async () => {
+  test('a full disk: exit code 1, one message', {
+    skip: process.platform !== 'linux' && 'needs /dev/full',
+  }, async () => {
     for (const form of [...FORMS, ['--json', '--threads', '2']]) {
       const fd = openSync('/dev/full', 'w');
       const run = await ended(start(['read', ...form, HOUSE], { stdio: ['ignore', fd, 'pipe'] }));
       closeSync(fd);
       assert.deepEqual([run.code, run.signal], [1, null], form.join());
-      assert.match(run.err, /^rheo: cannot write standard output after 0 bytes: no space left on the device\n {2}[^\n]+\n$/);
+      assert.match(
+        run.err,
+        /^rheo: cannot write standard output after 0 bytes: no space left on the device\n {2}[^\n]+\n$/,
+      );
     }
   });
   test('a descriptor that is not open for writing', async () => {

@@ -20,9 +20,18 @@ export interface Ended {
 /** Longer than anything here takes; the run counts as hung then, and fails for its signal. */
 const HUNG_MS = 60_000;
 
-export function start(args: readonly string[], options: SpawnOptions = {}, command: readonly string[] = []): ChildProcess {
+export function start(
+  args: readonly string[],
+  options: SpawnOptions = {},
+  command: readonly string[] = [],
+): ChildProcess {
   const [program, ...rest] = [...command, process.execPath, MAIN, ...args];
-  return spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: HUNG_MS, killSignal: 'SIGKILL', ...options });
+  return spawn(program, rest, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: HUNG_MS,
+    killSignal: 'SIGKILL',
+    ...options,
+  });
 }
 
 /** What the child leaves behind. */

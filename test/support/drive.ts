@@ -1,9 +1,8 @@
-import { completeSettings } from '../../src/control/settings.js';
-import { ledger, type Ledger, shardReport, Tally } from '../../src/control/report.js';
 import { readCaptures } from '../../src/control/read.js';
+import { type Ledger, ledger, shardReport, Tally } from '../../src/control/report.js';
 import { runShard } from '../../src/control/run-shard.js';
+import { completeSettings, recordFields } from '../../src/control/settings.js';
 import { Shard } from '../../src/control/shard.js';
-import { recordFields } from '../../src/control/settings.js';
 import type { FlowHook } from '../../src/model/hook.js';
 import type { MeterOptions, ReadOptions } from '../../src/model/options.js';
 import { readRecord } from '../../src/model/read-record.js';

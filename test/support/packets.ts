@@ -71,7 +71,13 @@ export interface IPv4Options {
   total?: number;
 }
 
-export function ipv4(src: string, dst: string, protocol: number, payload: Uint8Array, options: IPv4Options = {}): Uint8Array {
+export function ipv4(
+  src: string,
+  dst: string,
+  protocol: number,
+  payload: Uint8Array,
+  options: IPv4Options = {},
+): Uint8Array {
   const header = Uint8Array.from([
     0x45,
     options.tos ?? 0,
@@ -95,7 +101,13 @@ export interface IPv6Options {
   flowLabel?: number;
 }
 
-export function ipv6(src: string, dst: string, next: number, payload: Uint8Array, options: IPv6Options = {}): Uint8Array {
+export function ipv6(
+  src: string,
+  dst: string,
+  next: number,
+  payload: Uint8Array,
+  options: IPv6Options = {},
+): Uint8Array {
   const first = (0x60000000 | ((options.trafficClass ?? 0) << 20) | (options.flowLabel ?? 0)) >>> 0;
   const fixed = [...u32(first), ...u16(payload.length), next, options.hopLimit ?? 64];
   return join(fixed, addressBytes(src), addressBytes(dst), payload);
@@ -120,7 +132,12 @@ export interface TcpOptions {
   options?: readonly number[];
 }
 
-export function tcp(srcPort: number, dstPort: number, options: TcpOptions = {}, payload: Uint8Array = zeros(0)): Uint8Array {
+export function tcp(
+  srcPort: number,
+  dstPort: number,
+  options: TcpOptions = {},
+  payload: Uint8Array = zeros(0),
+): Uint8Array {
   const extra = options.options ?? [];
   const bits = flagBits(options.flags ?? 'A');
   const words = 5 + extra.length / 4;
@@ -190,7 +207,14 @@ export function ethernet(packet: Uint8Array, options: EthernetOptions = {}): Uin
 }
 
 /** Splits the IPv4 packet's payload into fragments that carry `size` bytes each (a multiple of 8). */
-export function fragments4(src: string, dst: string, protocol: number, payload: Uint8Array, id: number, size: number): Uint8Array[] {
+export function fragments4(
+  src: string,
+  dst: string,
+  protocol: number,
+  payload: Uint8Array,
+  id: number,
+  size: number,
+): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let offset = 0; offset < payload.length; offset += size) {
     const moreFragments = offset + size < payload.length;
@@ -200,7 +224,14 @@ export function fragments4(src: string, dst: string, protocol: number, payload: 
   return parts;
 }
 
-export function fragments6(src: string, dst: string, protocol: number, payload: Uint8Array, id: number, size: number): Uint8Array[] {
+export function fragments6(
+  src: string,
+  dst: string,
+  protocol: number,
+  payload: Uint8Array,
+  id: number,
+  size: number,
+): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let offset = 0; offset < payload.length; offset += size) {
     const part = payload.subarray(offset, offset + size);
@@ -210,7 +241,9 @@ export function fragments6(src: string, dst: string, protocol: number, payload: 
 }
 
 /** Ethernet frames of IP packets at times in seconds. */
-export function timed(...packets: readonly (readonly [at: number, packet: Uint8Array, options?: EthernetOptions])[]): TimedFrame[] {
+export function timed(
+  ...packets: readonly (readonly [at: number, packet: Uint8Array, options?: EthernetOptions])[]
+): TimedFrame[] {
   return packets.map(([at, packet, options]) => ({ at, bytes: ethernet(packet, options) }));
 }
 
