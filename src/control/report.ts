@@ -1,6 +1,6 @@
 import type { Summary, Time } from '../model/summary.js';
 import type { Batch } from '../packet/batch.js';
-import { NOTICE_NAMES, Refusal, REFUSAL_NAMES } from '../packet/refusal.js';
+import { NOTICE_NAMES, REFUSAL_NAMES, Refusal } from '../packet/refusal.js';
 import type { Shard } from './shard.js';
 
 /** What a source handed to a shard. */

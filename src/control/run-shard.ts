@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { RecordBatch } from '../model/record-batch.js';
 import type { PacketSource } from '../model/source.js';
-import { Tally } from './report.js';
+import type { Tally } from './report.js';
 import type { Shard } from './shard.js';
 
 export interface ShardRun {

@@ -5,8 +5,8 @@ import { MOST_FLOWS } from '../meter/table.js';
 import { completeTimeouts } from '../meter/timeouts.js';
 import type { FlowHook, RecordField } from '../model/hook.js';
 import type { MeterOptions, Sampling, Timeouts, WhenFull } from '../model/options.js';
-import type { Interface } from '../model/source.js';
 import { ROW_WORDS } from '../model/row.js';
+import type { Interface } from '../model/source.js';
 import { DEFAULT_KEY, type KeyOptions, keyWords } from '../packet/key.js';
 import { TUNNEL_NAMES, type TunnelName } from '../packet/tunnel.js';
 
@@ -38,7 +38,8 @@ export function completeSettings(options: MeterOptions): MeterSettings {
   const { hooks } = createFeatures(features);
   const tunnels = chooseTunnels(options.tunnels);
   const maxFragments = options.maxFragments ?? DEFAULT_MAX_FRAGMENTS;
-  if (!(maxFragments >= 1 && maxFragments <= 1 << 20)) throw badOption('max-fragments', `1 to ${1 << 20}`, maxFragments);
+  if (!(maxFragments >= 1 && maxFragments <= 1 << 20))
+    throw badOption('max-fragments', `1 to ${1 << 20}`, maxFragments);
   const fragmentTimeout = options.fragmentTimeout ?? DEFAULT_FRAGMENT_TIMEOUT_MS;
   if (!(fragmentTimeout > 0)) throw badOption('fragment-timeout', 'more than 0', fragmentTimeout);
   const { sampling } = options;

@@ -1,9 +1,9 @@
-import { CLASS_SHIFT, EndReason, REASON_SHIFT, State } from '../model/row.js';
 import type { WhenFull } from '../model/options.js';
+import { CLASS_SHIFT, EndReason, REASON_SHIFT, State } from '../model/row.js';
 import { BATCH_SIZE, type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { Notice, Refusal } from '../packet/refusal.js';
-import { Cold, COLD_WORDS, HOT_WORDS, Hot } from './layout.js';
+import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
 import { type PlainLimits, plainRun, touch } from './plain.js';
 import { Quotes } from './quotes.js';
 import { FlowTable } from './table.js';

@@ -1,4 +1,4 @@
-import { Batch, BATCH_SIZE, Mark } from '../packet/batch.js';
+import { BATCH_SIZE, Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { DEFAULT_KEY, KeyKind } from '../packet/key.js';
 import { Notice, Refusal } from '../packet/refusal.js';
@@ -62,9 +62,7 @@ export class Fragments {
     this.keyWords = keyWords;
     const scratch = new Batch({ capacity: 1 });
     this.scratch = scratch;
-    this.addresses = [
-      scratch.a0, scratch.a1, scratch.a2, scratch.a3, scratch.b0, scratch.b1, scratch.b2, scratch.b3,
-    ];
+    this.addresses = [scratch.a0, scratch.a1, scratch.a2, scratch.a3, scratch.b0, scratch.b1, scratch.b2, scratch.b3];
     this.released = new Batch({ capacity: BATCH_SIZE, keyWords });
   }
 
@@ -174,7 +172,8 @@ export class Fragments {
     const version = view.getUint8(ip) >>> 4;
     const from = version === 4 ? ip + 12 : ip + 8;
     const size = version === 4 ? 4 : 16;
-    for (let w = 0; w < 8; w++) addresses[w][0] = (w & 3) * 4 < size ? view.getInt32(from + (w >> 2) * size + (w & 3) * 4) : 0;
+    for (let w = 0; w < 8; w++)
+      addresses[w][0] = (w & 3) * 4 < size ? view.getInt32(from + (w >> 2) * size + (w & 3) * 4) : 0;
     scratch.ports[0] = batch.outerId[i];
     scratch.meta[0] = version === 4 ? view.getUint8(ip + 9) | 0x400 : 0x600;
     scratch.marks[0] = version === 4 ? 0 : Mark.ipv6;

@@ -1,7 +1,7 @@
 import { CLASS_SHIFT, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
 import { Refusal } from '../packet/refusal.js';
-import { Cold, COLD_WORDS, HOT_WORDS, Hot } from './layout.js';
+import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
 import type { FlowTable } from './table.js';
 import { EVENT_FLAGS } from './tcp.js';
 import { Class } from './timeouts.js';

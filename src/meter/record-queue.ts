@@ -1,8 +1,8 @@
+import type { SideTable } from '../model/hook.js';
+import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
 import { ROW_WORDS } from '../model/row.js';
 import { COLD_WORDS, copyRecord, HOT_WORDS } from './layout.js';
 import type { FlowTable } from './table.js';
-import type { SideTable } from '../model/hook.js';
-import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
 
 /** Batches that may wait to be taken; the meter stops when there is no room for what one step can produce. */
 const WAITING = 8;

@@ -106,7 +106,8 @@ export class FlowTable {
     if ((hot[h + Hot.state] & State.live) === 0) return false;
     const c = row * this.coldStride;
     if ((batch.marks[i] & Mark.ipv6) !== 0) {
-      if (cold[c] !== batch.a1[i] || cold[c + Cold.a2] !== batch.a2[i] || cold[c + Cold.a3] !== batch.a3[i]) return false;
+      if (cold[c] !== batch.a1[i] || cold[c + Cold.a2] !== batch.a2[i] || cold[c + Cold.a3] !== batch.a3[i])
+        return false;
       if (cold[c + Cold.b1] !== batch.b1[i] || cold[c + Cold.b2] !== batch.b2[i] || cold[c + Cold.b3] !== batch.b3[i]) {
         return false;
       }

@@ -32,7 +32,8 @@ export function followTcp(
   const fin = direction === 0 ? State.finA : State.finB;
   if ((flags & TcpFlag.fin) !== 0 && readable >= 8 && (next & fin) === 0) {
     const syn = (flags & TcpFlag.syn) !== 0 ? 1 : 0;
-    cold[k + (direction === 0 ? Cold.finA : Cold.finB)] = (view.getInt32(at + 4) + batch.payloadLength[i] + syn + 1) | 0;
+    cold[k + (direction === 0 ? Cold.finA : Cold.finB)] =
+      (view.getInt32(at + 4) + batch.payloadLength[i] + syn + 1) | 0;
     next |= fin;
   }
   if ((flags & TcpFlag.ack) !== 0 && readable >= 12) {

@@ -30,10 +30,9 @@ export const NEW_CONNECTION_GAP_NANOS = 120e9;
 /** Longest timeout that is taken: 10 years. */
 const LONGEST_MS = 10 * 365 * 86_400_000;
 
-export function completeTimeouts(given: {
-  idle?: Partial<Record<TimeoutClass, number>>;
-  active?: number;
-} = {}): Timeouts {
+export function completeTimeouts(
+  given: { idle?: Partial<Record<TimeoutClass, number>>; active?: number } = {},
+): Timeouts {
   const idle = { ...DEFAULT_TIMEOUTS.idle, ...given.idle };
   for (const name of TIMEOUT_CLASSES) check(name, idle[name]);
   const active = given.active ?? DEFAULT_TIMEOUTS.active;

@@ -37,7 +37,11 @@ export class RecordBatch {
    */
   readonly quoted: Map<number, Int32Array>;
 
-  constructor(layout: RecordLayout, buffer: ArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4), quoted = new Map<number, Int32Array>()) {
+  constructor(
+    layout: RecordLayout,
+    buffer: ArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4),
+    quoted = new Map<number, Int32Array>(),
+  ) {
     this.quoted = quoted;
     this.layout = layout;
     this.words = new Int32Array(buffer);

@@ -205,7 +205,8 @@ export class Batch {
       const source = from.columnList[c][0];
       for (let w = 0; w < width; w++) target[j * width + w] = source[i * width + w];
     }
-    for (const column of [this.offset, this.captured, this.mac, this.network, this.transport, this.payload]) column[j] = 0;
+    for (const column of [this.offset, this.captured, this.mac, this.network, this.transport, this.payload])
+      column[j] = 0;
     this.payloadCaptured[j] = 0;
     this.marks[j] &= ~(Mark.tcp | Mark.icmpError | Mark.outerFragment);
   }

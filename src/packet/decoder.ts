@@ -1,14 +1,14 @@
-import { type Batch, Mark, MAX_VLAN_DEPTH } from './batch.js';
-import { transportChecksumOk, ipv4ChecksumOk } from './checksum.js';
+import { type Batch, MAX_VLAN_DEPTH, Mark } from './batch.js';
+import { ipv4ChecksumOk, transportChecksumOk } from './checksum.js';
 import { type HashSeed, hashKeys } from './hash.js';
 import { DEFAULT_KEY, type KeyOptions } from './key.js';
 import { KeyMaker } from './key-maker.js';
-import { ethernet, llc, linkParser, pppProtocol } from './link/index.js';
-import { NOTICE_NAMES, Notice, Refusal, REFUSAL_NAMES } from './refusal.js';
-import { Protocol, readTransport } from './transport.js';
-import { type TunnelName, Tunnel, TUNNEL_NAMES } from './tunnel.js';
-import { gre, UDP_TUNNELS } from './tunnels/index.js';
+import { ethernet, linkParser, llc, pppProtocol } from './link/index.js';
 import { decodePlain } from './plain.js';
+import { NOTICE_NAMES, Notice, REFUSAL_NAMES, Refusal } from './refusal.js';
+import { Protocol, readTransport } from './transport.js';
+import { TUNNEL_NAMES, Tunnel, type TunnelName } from './tunnel.js';
+import { gre, UDP_TUNNELS } from './tunnels/index.js';
 import { EtherType, type LinkParser, type TunnelParser, Walk } from './walk.js';
 
 /** Tunnels inside tunnels that are followed. */
@@ -77,7 +77,9 @@ export class Decoder {
     this.plain = usualKey && !this.checksums && options.plain !== false;
     this.left = new Int32Array(batch.capacity);
     this.keys = new KeyMaker(options.key ?? DEFAULT_KEY, options.shard ?? 0, options.shards ?? 1, options.seed[0]);
-    const wanted = new Set<string>(options.tunnels ?? TUNNEL_NAMES.filter((name) => name !== 'none' && name !== 'l2tp'));
+    const wanted = new Set<string>(
+      options.tunnels ?? TUNNEL_NAMES.filter((name) => name !== 'none' && name !== 'l2tp'),
+    );
     this.ipTunnels = wanted.has('ipip');
     this.greTunnels = Uint8Array.from(TUNNEL_NAMES, (name) => (wanted.has(name) ? 1 : 0));
     for (const { port, tunnel, parser } of UDP_TUNNELS) {
@@ -374,7 +376,8 @@ export class Decoder {
       if (end - pos < 8) return Tunnel.none;
       udp = this.udpPorts[batch.view.getUint16(pos + 2)] || this.udpPorts[batch.view.getUint16(pos)];
       if (udp === 0) return Tunnel.none;
-    } else if (protocol !== Protocol.ipip && protocol !== Protocol.ipv6 && protocol !== Protocol.gre) return Tunnel.none;
+    } else if (protocol !== Protocol.ipip && protocol !== Protocol.ipv6 && protocol !== Protocol.gre)
+      return Tunnel.none;
     walk.batch = batch;
     walk.index = i;
     walk.view = batch.view;

@@ -1,4 +1,4 @@
-import { type Batch, Mark, MAX_VLAN_DEPTH } from './batch.js';
+import { type Batch, MAX_VLAN_DEPTH, Mark } from './batch.js';
 import { KeyKind, type KeyOptions, type KeyPart } from './key.js';
 
 /**
@@ -101,8 +101,7 @@ export class KeyMaker {
     const meta = batch.meta[i];
     const ports = batch.ports[i];
     const hasPorts = (meta & KeyKind.ports) !== 0;
-    const swap =
-      this.bidirectional && (order > 0 || (order === 0 && hasPorts && ports >>> 16 > (ports & 0xffff)));
+    const swap = this.bidirectional && (order > 0 || (order === 0 && hasPorts && ports >>> 16 > (ports & 0xffff)));
     batch.direction[i] = swap ? 1 : 0;
     if (swap) {
       if (hasPorts) batch.ports[i] = (ports << 16) | (ports >>> 16);

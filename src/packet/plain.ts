@@ -131,7 +131,8 @@ export function decodePlain(
       } else if (protocol === Protocol.udp) {
         tcpFlags[i] = 0;
         meta[i] |= UDP_META;
-        if ((udpPorts[port >>> 16] | udpPorts[port & 0xffff]) !== 0 || view.getUint16(at + 4) !== ip + total - at) at = 0;
+        if ((udpPorts[port >>> 16] | udpPorts[port & 0xffff]) !== 0 || view.getUint16(at + 4) !== ip + total - at)
+          at = 0;
       } else at = 0;
       ports[i] = port ^ ((port ^ ((port << 16) | (port >>> 16))) & swap);
     }

@@ -130,7 +130,9 @@ export function readTransport(
       meta |= KeyKind.icmp | KeyKind.reversed;
       if (pair === ONE_WAY) {
         batch.ports[i] = (type << 8) | code;
-        const error = v4 ? type === 3 || type === 4 || type === 5 || type === 11 || type === 12 : type < 128 && type > 0;
+        const error = v4
+          ? type === 3 || type === 4 || type === 5 || type === 11 || type === 12
+          : type < 128 && type > 0;
         if (error && real > 8) {
           batch.marks[i] |= Mark.icmpError;
           batch.quote[i] = pos + 8;

@@ -6,7 +6,8 @@ import { after, test } from 'node:test';
 import { generateCapture } from '../../bench/generate.js';
 import { TIMEOUT_CLASSES } from '../../src/model/options.js';
 import type { FlowRecord } from '../../src/model/record.js';
-import { byId, readFiles } from '../support/drive.js';
+import { openCaptures } from '../../src/observe/merge.js';
+import { byId, meterSource, readFiles } from '../support/drive.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'rheo-truth-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -94,5 +95,21 @@ test('with the usual timeouts and all features: the same records with one, two a
     assert.deepEqual(byId(several.flowRecords), byId(one.flowRecords), `${threads} threads`);
     assert.equal(several.summary.flows.opened, one.summary.flows.opened);
     assert.deepEqual(several.summary.flows.ended, one.summary.flows.ended);
+  }
+});
+
+test('however much is read at a time, the records are the same', async () => {
+  const file = path.join(folder, 'chunks.pcap');
+  generateCapture({ path: file, packets: 8000, flows: 600, seed: 9, snapLength: 400 });
+  const options = { features: 'all' as const, maxFlows: 1 << 14, timeouts: { active: 20_000 } };
+  const [first, ...others] = await Promise.all(
+    [1 << 21, 1 << 16, 5000, 700].map((chunkLength) =>
+      meterSource(() => openCaptures([file], { chunkLength }), options),
+    ),
+  );
+  for (const other of others) {
+    assert.deepEqual(byId(other.flowRecords), byId(first.flowRecords));
+    assert.deepEqual(other.noticed, first.noticed);
+    assert.deepEqual(other.imbalance, []);
   }
 });

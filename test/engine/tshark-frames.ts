@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { canonicalAddress } from './frame-flows.js';
+import { SocketAddress } from 'node:net';
 
 /** An IP header that tshark found in a frame, and the transport header behind it. */
 export interface Layer {
@@ -196,4 +196,9 @@ function frameOf(line: string): SharkFrame {
     }
   }
   return frame;
+}
+
+/** One text for each IPv6 address, whoever wrote it. */
+export function canonicalAddress(text: string): string {
+  return text.includes(':') ? new SocketAddress({ address: text, family: 'ipv6' }).address : text;
 }

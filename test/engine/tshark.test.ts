@@ -7,13 +7,19 @@ import type { FlowRecord } from '../../src/model/record.js';
 import { readFiles } from '../support/drive.js';
 import { hasProgram } from '../support/programs.js';
 import { projectRoot, sharedDir } from '../support/shared.js';
-import { canonicalAddress } from './frame-flows.js';
-import { type Conversation, type Layer, readWithTshark, type SharkFile, type SharkFrame } from './tshark-frames.js';
+import {
+  type Conversation,
+  canonicalAddress,
+  type Layer,
+  readWithTshark,
+  type SharkFile,
+  type SharkFrame,
+} from './tshark-frames.js';
 
 /**
  * The conversations of real captures as tshark counts them (`-z conv`), against the records of this meter. Where the
  * two differ, a rule of docs/tshark-differences.md says so from what tshark itself tells about the frame, and the table
- * there says in which captures how many frames it concerns. What is left must be equal, packet by packet and byte by byte.
+ * there says in which captures how many frames it concerns. What is left must be equal, packet for packet, byte for byte.
  */
 
 /** Protocols that tshark names between two IP headers where this meter looks into the tunnel. */

@@ -78,7 +78,11 @@ test('the same seed and number make the same input, others make others', () => {
     const input = (seed: number, number: number): string => Buffer.from(inputOf(target, seed, number)).toString('hex');
     assert.equal(input(3, 4), input(3, 4), target.name);
     const some = [0, 1, 2, 3, 4].map((number) => input(3, number));
-    assert.notDeepEqual(some, [0, 1, 2, 3, 4].map((number) => input(4, number)), target.name);
+    assert.notDeepEqual(
+      some,
+      [0, 1, 2, 3, 4].map((number) => input(4, number)),
+      target.name,
+    );
     assert.ok(new Set(some).size > 1, target.name);
   }
   const draws = Array.from({ length: 1000 }, () => 0).map((_, n) => new Random(1, 'x', n).below(10));

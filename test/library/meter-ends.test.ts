@@ -68,7 +68,7 @@ test('the meter goes on after finish', () => {
   for (const packet of connection({ at: 1000 })) add(meter, packet);
   const { imbalance, flows } = meter.finish();
   assert.deepEqual(imbalance, []);
-  assert.equal(flows.ended.forced, 2);
+  assert.equal(flows.ended.end, 2);
   assert.equal(records.length, 2);
 });
 

@@ -48,7 +48,7 @@ test('the view has all members of the record, and record() makes a copy that sta
   assert.equal(last?.endReason, undefined);
   meter.finish();
   const [ended] = records;
-  assert.equal(ended.endReason, 'forced');
+  assert.equal(ended.endReason, 'end');
   assert.deepEqual(last, Object.fromEntries(Object.entries(ended).filter(([name]) => name !== 'endReason')));
   assert.deepEqual([ended.ttlMin, ended.reversePayloadBytes], [64, 20]);
 });

@@ -86,6 +86,15 @@ export async function meterFrames(
   options: MeterOptions = {},
   drive: DriveOptions = {},
 ): Promise<Metered> {
+  return meterSource(async () => new FrameSource(frames, drive.batches ?? [256]), options, drive);
+}
+
+/** Meters what a source gives; `open` is called once for each shard. */
+export async function meterSource(
+  open: () => Promise<PacketSource>,
+  options: MeterOptions = {},
+  drive: DriveOptions = {},
+): Promise<Metered> {
   const settings = completeSettings({ maxFlows: 4096, features: 'none', ...options });
   const fields = recordFields(settings.features);
   const shards = drive.shards ?? 1;
@@ -95,12 +104,14 @@ export async function meterFrames(
     const seed = drive.seed ?? [0x1234567, 0x7654321];
     const one = new Shard({ settings, filter: undefined, shard, shards, seed, hooks: drive.hooks ?? [] });
     const tally = new Tally();
-    await runShard(one, new FrameSource(frames, drive.batches ?? [256]), tally, {
+    const source = await open();
+    await runShard(one, source, tally, {
       deliver(batch) {
         collect(batch, flowRecords, fields);
         one.meter.records.give(batch);
       },
     });
+    await source.close();
     reports.push(shardReport(one, tally));
   }
   return { ...ledger(reports), flowRecords };
