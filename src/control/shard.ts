@@ -1,12 +1,14 @@
 import { createFeatures } from '../meter/features/index.js';
 import { FlowMeter } from '../meter/meter.js';
 import { idleNanos } from '../meter/timeouts.js';
+import { TICK_NANOS } from '../meter/wheel.js';
 import type { FlowHook } from '../model/hook.js';
 import { Sampler } from '../observe/sampling.js';
 import { Batch } from '../packet/batch.js';
 import { Decoder } from '../packet/decoder.js';
 import type { HashSeed } from '../packet/hash.js';
 import { keyWords } from '../packet/key.js';
+import { Notice } from '../packet/refusal.js';
 import type { MeterSettings } from './settings.js';
 
 /** Chooses packets before they are decoded: the compiled filter. */
@@ -33,6 +35,9 @@ export class Shard {
   readonly meter: FlowMeter;
   private readonly filter: PacketFilter | undefined;
   private readonly sampler: Sampler | undefined;
+  /** Time of the packet before. */
+  private lastSeconds = 0;
+  private lastNanos = 0;
 
   constructor(options: ShardOptions) {
     const { settings, shard, shards, seed } = options;
@@ -59,9 +64,30 @@ export class Shard {
     });
   }
 
+  /** Counts packets that are earlier than the one before them; all shards see them, the first one counts. */
+  private noteSteps(): void {
+    const { count, seconds, nanos } = this.batch;
+    if ((this.decoder.options.shard ?? 0) !== 0) return;
+    let back = 0;
+    let { lastSeconds, lastNanos } = this;
+    for (let i = 0; i < count; i++) {
+      const second = seconds[i];
+      const nano = nanos[i];
+      if (second < lastSeconds || (second === lastSeconds && nano < lastNanos)) back++;
+      lastSeconds = second;
+      lastNanos = nano;
+    }
+    this.lastSeconds = lastSeconds;
+    this.lastNanos = lastNanos;
+    this.decoder.notices[Notice.timeBackwards] += back;
+  }
+
   /** Filters, samples and decodes the batch that a source has filled. */
   decode(): void {
     const { batch } = this;
+    this.noteSteps();
+    // A filter and sampling see all packets, in every shard alike.
+    if (this.filter === undefined && this.sampler === undefined) this.decoder.dropOtherShards(batch, TICK_NANOS);
     const n = batch.count;
     batch.verdict.fill(0, 0, n);
     this.filter?.select(batch, 0, n);

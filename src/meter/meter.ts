@@ -6,7 +6,7 @@ import { ROW_WORDS, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { type KeyOptions, keyWords } from '../packet/key.js';
-import { Notice, Refusal } from '../packet/refusal.js';
+import { Refusal } from '../packet/refusal.js';
 import { FlowCache } from './flow-cache.js';
 import { Fragments } from './fragments.js';
 import { HOT_WORDS, Hot } from './layout.js';
@@ -63,9 +63,6 @@ export class FlowMeter {
   private readonly fragments: Fragments;
   private nowSeconds = 0;
   private nowNanos = 0;
-  /** Time of the packet before. */
-  private beforeSeconds = 0;
-  private beforeNanos = 0;
   private cursor = 1;
   private readonly expireDue = (row: number): void => this.cache.due(row);
   private readonly closingRoom = (): boolean => this.makeRoom();
@@ -191,18 +188,10 @@ export class FlowMeter {
     return true;
   }
 
-  /** Keeps the latest time, and counts packets that are earlier than the one before (the first shard does; all see them). */
+  /** Keeps the latest time. */
   private noteTimes(second: number, nanos: Int32Array, from: number, to: number): void {
-    let before = second === this.beforeSeconds ? this.beforeNanos : second < this.beforeSeconds ? Infinity : -1;
-    let back = 0;
-    for (let i = from; i < to; i++) {
-      if (nanos[i] < before) back++;
-      before = nanos[i];
-      if (second === this.nowSeconds && before > this.nowNanos) this.nowNanos = before;
-    }
-    this.beforeSeconds = second;
-    this.beforeNanos = before;
-    if (back > 0 && (this.decoder.options.shard ?? 0) === 0) this.decoder.notices[Notice.timeBackwards] += back;
+    if (second !== this.nowSeconds) return;
+    for (let i = from; i < to; i++) if (nanos[i] > this.nowNanos) this.nowNanos = nanos[i];
   }
 
   private segment(batch: Batch, from: number, to: number): void {

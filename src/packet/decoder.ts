@@ -5,6 +5,7 @@ import { DEFAULT_KEY, type KeyOptions } from './key.js';
 import { KeyMaker } from './key-maker.js';
 import { ethernet, linkParser, llc, pppProtocol } from './link/index.js';
 import { decodePlain } from './plain.js';
+import { dropOtherShards } from './shard-select.js';
 import { NOTICE_NAMES, Notice, REFUSAL_NAMES, Refusal } from './refusal.js';
 import { Protocol, readTransport } from './transport.js';
 import { TUNNEL_NAMES, Tunnel, type TunnelName } from './tunnel.js';
@@ -87,6 +88,12 @@ export class Decoder {
       this.udpPorts[port] = this.udpParsers.push(parser) - 1;
       this.udpKinds.push(tunnel);
     }
+  }
+
+  /** With several shards: drops what is plainly another shard's from a batch that was just filled, and counts it. */
+  dropOtherShards(batch: Batch, tickNanos: number): void {
+    if (this.keys.shards === 1) return;
+    this.verdicts[Refusal.otherShard] += dropOtherShards(batch, this.keys, this.udpPorts, tickNanos);
   }
 
   /** Decodes packets [from, to) whose verdict is 0 (filter and sampling have set others). */

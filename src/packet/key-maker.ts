@@ -10,16 +10,17 @@ function addressOrder(source: number, destination: number): number {
   return difference === -0x80000000 ? (source > destination ? 1 : -1) : difference;
 }
 
-/** Takes two words of an address pair into the hash that chooses the shard; the same for both directions. */
-export function mixPair(mixed: number, source: number, destination: number): number {
-  return Math.imul(mixed ^ source ^ destination, 0x9e3779b1);
+/** Takes two words of an address pair into the keyed hash that chooses the shard; the same for both directions. */
+export function mixPair(mixed: number, seed: number, source: number, destination: number): number {
+  const s = Math.imul(source ^ seed, 0x85ebca6b);
+  const d = Math.imul(destination ^ seed, 0x85ebca6b);
+  return Math.imul(mixed ^ ((s ^ (s >>> 15)) + (d ^ (d >>> 15))), 0x9e3779b1);
 }
 
 /** Shard of a mixed address pair. */
 export function shardOf(mixed: number, shards: number): number {
-  let h = Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b);
-  h ^= h >>> 13;
-  return (h >>> 0) % shards;
+  const h = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d);
+  return ((h >>> 16) * shards) >>> 16;
 }
 
 /**
@@ -49,9 +50,10 @@ export class KeyMaker {
    */
   isOurs(view: DataView, ip: number, version: number): boolean {
     if (this.shards === 1) return true;
-    let mixed = this.seed;
-    if (version === 4) mixed ^= view.getInt32(ip + 12) ^ view.getInt32(ip + 16);
-    else for (let k = 8; k < 24; k += 4) mixed = mixPair(mixed, view.getInt32(ip + k), view.getInt32(ip + k + 16));
+    const { seed } = this;
+    let mixed = seed;
+    if (version === 4) mixed = mixPair(mixed, seed, view.getInt32(ip + 12), view.getInt32(ip + 16));
+    else for (let k = 8; k < 24; k += 4) mixed = mixPair(mixed, seed, view.getInt32(ip + k), view.getInt32(ip + k + 16));
     return shardOf(mixed, this.shards) === this.shard;
   }
 

@@ -5,7 +5,7 @@ import { Refusal } from './refusal.js';
 import { Protocol } from './transport.js';
 import { EtherType } from './walk.js';
 
-const LINK_ETHERNET = 1;
+export const LINK_ETHERNET = 1;
 const TCP_META = Protocol.tcp | KeyKind.ports;
 /** A difference of 2^31 has the same sign both ways. */
 const NO_ORDER = -0x80000000;
@@ -54,7 +54,7 @@ export function decodePlain(
     let protocol = 0;
     // All ones if the source is endpoint B.
     let swap = 0;
-    let mixed = seed;
+    let mixed = 0;
     if (link[i] === LINK_ETHERNET && length >= 54) {
       const type = view.getUint16(start + 12);
       if (type === EtherType.ipv4) {
@@ -66,7 +66,7 @@ export function decodePlain(
           const source = view.getInt32(ip + 12);
           const destination = view.getInt32(ip + 16);
           const difference = source ^ destination;
-          mixed ^= difference;
+          mixed = mixPair(seed, seed, source, destination);
           const order = (destination - source) | 0;
           swap = order >> 31;
           if (order === NO_ORDER || difference === 0) at = 0;
@@ -94,7 +94,7 @@ export function decodePlain(
           const d1 = view.getInt32(ip + 28);
           const d2 = view.getInt32(ip + 32);
           const d3 = view.getInt32(ip + 36);
-          mixed = mixPair(mixPair(mixPair(mixPair(mixed, s0, d0), s1, d1), s2, d2), s3, d3);
+          mixed = mixPair(mixPair(mixPair(mixPair(seed, seed, s0, d0), seed, s1, d1), seed, s2, d2), seed, s3, d3);
           const x0 = s0 ^ d0;
           const x1 = s1 ^ d1;
           const x2 = s2 ^ d2;

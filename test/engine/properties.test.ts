@@ -32,7 +32,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 /** `RHEO_RUNS=20` tries twenty times as many cases. Each run draws others; fast-check tells the seed of a failure. */
 const SCALE = Number(process.env.RHEO_RUNS ?? 1);
-const RUNS = { numRuns: 60 * SCALE };
+const RUNS = { numRuns: 40 * SCALE };
 const FEW = { numRuns: 8 * SCALE };
 
 interface Step {
@@ -329,6 +329,6 @@ test('whatever comes, one shard and several say the same', async () => {
       assert.deepEqual(many.refused, one.refused);
       assert.deepEqual(many.noticed, one.noticed);
     }),
-    { numRuns: 150 * SCALE },
+    { numRuns: 80 * SCALE },
   );
 });

@@ -205,7 +205,7 @@ const folder = shared === undefined ? '' : path.join(shared, 'captures');
 const rows = documented();
 const all = shared === undefined ? [] : captures();
 /** One in so many of those without a difference, unless all are asked for. */
-const EVERY = 7;
+const EVERY = 10;
 const everything = process.env.RHEO_ALL_CAPTURES === '1';
 const chosen = all.filter((file, k) => everything || rows.has(file) || file.startsWith('peafowl/L') || k % EVERY === 0);
 

@@ -2,12 +2,19 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from '../support/shared.js';
 import { DECODER_TARGETS } from './decoder-target.js';
+import { LIBRARY_TARGETS } from './library-target.js';
 import { READER_TARGETS } from './reader-target.js';
 import { ROAD_TARGETS } from './road-target.js';
 import type { Target } from './target.js';
 import { TEXT_TARGETS } from './text-target.js';
 
-export const TARGETS: readonly Target[] = [...DECODER_TARGETS, ...ROAD_TARGETS, ...READER_TARGETS, ...TEXT_TARGETS];
+export const TARGETS: readonly Target[] = [
+  ...DECODER_TARGETS,
+  ...ROAD_TARGETS,
+  ...LIBRARY_TARGETS,
+  ...READER_TARGETS,
+  ...TEXT_TARGETS,
+];
 
 const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');
 

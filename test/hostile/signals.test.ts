@@ -80,7 +80,7 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
       // Somebody who reads so slowly that the first signal cannot soon be answered with all records.
       const again = setInterval(() => {
         child.kill('SIGINT');
-        child.stdout?.read(64 * 1024);
+        child.stdout?.read(256 * 1024);
       }, 20);
       assert.equal(await end, 'null SIGINT', `${threads} threads`);
       clearInterval(again);
