@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { compileFilter } from '../filter/filter.js';
-import { RecordBatch } from '../model/record-batch.js';
+import type { RecordBatch } from '../model/record-batch.js';
 import { openCaptures } from '../observe/merge.js';
 import { shardReport, Tally } from './report.js';
 import { runShard } from './run-shard.js';
@@ -14,7 +14,7 @@ const ON_THE_WAY = 8;
 
 const task = workerData as ShardTask;
 const port = parentPort as NonNullable<typeof parentPort>;
-const say = (message: ShardMessage, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+const say = (message: ShardMessage): void => port.postMessage(message);
 
 try {
   const source = await openCaptures(task.paths, { follow: task.follow });
@@ -24,33 +24,38 @@ try {
     shard: task.shard,
     shards: task.shards,
     seed: task.seed,
+    sharedRecords: true,
   });
   const { records } = shard.meter;
   const tally = new Tally();
   const abort = new AbortController();
-  let onTheWay = 0;
+  /** Batches that the main thread has, by number. */
+  const lent = new Map<number, RecordBatch>();
+  let lastId = 0;
   let wake: (() => void) | undefined;
   port.on('message', (order: ShardOrder) => {
     if (order.type === 'stop') {
       abort.abort();
       return;
     }
-    onTheWay--;
-    records.give(new RecordBatch(records.layout, order.buffer));
+    const batch = lent.get(order.id);
+    lent.delete(order.id);
+    if (batch !== undefined) records.give(batch);
     wake?.();
   });
   await runShard(shard, source, tally, {
     async deliver(batch) {
-      while (onTheWay >= ON_THE_WAY) {
+      while (lent.size >= ON_THE_WAY) {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
       }
-      onTheWay++;
-      const buffer = batch.words.buffer as ArrayBuffer;
+      const id = ++lastId;
+      lent.set(id, batch);
+      const buffer = batch.words.buffer as SharedArrayBuffer;
       const { count, quoted } = batch;
       const interfaces = [...source.interfaces];
-      say({ type: 'records', layout: records.layout, buffer, count, quoted, interfaces }, [buffer]);
+      say({ type: 'records', id, layout: records.layout, buffer, count, quoted, interfaces });
     },
     onProgress() {
       const { packets, bytes, totalBytes } = source.counters;

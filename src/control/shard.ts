@@ -24,6 +24,8 @@ export interface ShardOptions {
   shard: number;
   shards: number;
   seed: HashSeed;
+  /** Records in shared memory, for another thread. Default false. */
+  sharedRecords?: boolean;
   /** Hooks besides the features, called after them in this order. */
   hooks?: readonly FlowHook[];
 }
@@ -61,6 +63,7 @@ export class Shard {
       hooks: [...createFeatures(settings.features).hooks, ...(options.hooks ?? [])],
       maxFragments: settings.maxFragments,
       fragmentNanos: settings.fragmentTimeout * 1e6,
+      sharedRecords: options.sharedRecords ?? false,
     });
   }
 

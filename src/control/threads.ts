@@ -22,12 +22,18 @@ export interface ShardTask {
   shards: number;
 }
 
-/** What a shard's thread says. Buffers of records are transferred, and come back by `give`. */
+/**
+ * What a shard's thread says. Records lie in shared memory, a batch of which belongs to the main thread until its number
+ * comes back by `give`. (Transferring buffers would make every access to typed arrays in the thread check for detached
+ * ones from then on.)
+ */
 export type ShardMessage =
   | {
       type: 'records';
+      /** Number of the batch. */
+      id: number;
       layout: RecordLayout;
-      buffer: ArrayBuffer;
+      buffer: SharedArrayBuffer;
       count: number;
       quoted: Map<number, Int32Array>;
       interfaces: readonly Interface[];
@@ -43,7 +49,7 @@ export type ShardMessage =
   | { type: 'error'; code: ErrorCode; message: string; remedy: string | undefined };
 
 /** What a shard's thread is told. */
-export type ShardOrder = { type: 'give'; buffer: ArrayBuffer } | { type: 'stop' };
+export type ShardOrder = { type: 'give'; id: number } | { type: 'stop' };
 
 /**
  * Reads regular files in several threads. Each opens the files itself and walks through all packets, but meters only those
@@ -83,7 +89,7 @@ export async function readInThreads(
             }
             writing = writing.then(() => sink.write(batch));
             await writing;
-            worker.postMessage({ type: 'give', buffer: message.buffer } satisfies ShardOrder, [message.buffer]);
+            worker.postMessage({ type: 'give', id: message.id } satisfies ShardOrder);
             // Messages that wait are handed out without a pause: signals and timers must get their turn.
             await nextTurn();
             return;

@@ -27,8 +27,13 @@ export class UserData<Data> implements FlowHook {
     this.#rows[row] = data;
   }
 
-  created(batch: Batch): void {
+  created(batch: Batch, indexes: Int32Array, count: number): void {
     if (batch === this.batch) this.began = true;
+    // The flow of the packet in hand may have ended within the call; what the caller then kept with it ends here.
+    for (let n = 0; n < count; n++) {
+      const row = batch.flow[indexes[n]];
+      if (row < this.#rows.length) this.#rows[row] = undefined;
+    }
   }
 
   expired(rows: Int32Array, count: number): void {

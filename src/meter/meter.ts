@@ -31,6 +31,8 @@ export interface FlowMeterOptions {
   /** Fragments held that came before their first one, and for how long (ns). */
   maxFragments: number;
   fragmentNanos: number;
+  /** Records in shared memory. */
+  sharedRecords: boolean;
 }
 
 export interface FlowCounters {
@@ -100,7 +102,7 @@ export class FlowMeter {
       keyParts: options.key.extra,
       side,
     };
-    this.records = new RecordQueue(layout);
+    this.records = new RecordQueue(layout, options.sharedRecords);
   }
 
   /** Live flows. */

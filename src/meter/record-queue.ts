@@ -1,5 +1,5 @@
 import type { SideTable } from '../model/hook.js';
-import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
+import { RECORD_BATCH_SIZE, RecordBatch, type RecordLayout } from '../model/record-batch.js';
 import { ROW_WORDS } from '../model/row.js';
 import { COLD_WORDS, copyRecord, HOT_WORDS } from './layout.js';
 import type { FlowTable } from './table.js';
@@ -17,8 +17,11 @@ export class RecordQueue {
   private readonly full: RecordBatch[] = [];
   private readonly spare: RecordBatch[] = [];
 
-  constructor(layout: RecordLayout) {
+  private readonly shared: boolean;
+
+  constructor(layout: RecordLayout, shared = false) {
     this.layout = layout;
+    this.shared = shared;
   }
 
   /** True while there is room for at least RECORD_BATCH_SIZE records. */
@@ -33,7 +36,7 @@ export class RecordQueue {
 
   /** Copies one record: the row and its additional key words, its side row, and what stands aside of it. */
   put(table: FlowTable, row: number, side: SideTable, quoted: Int32Array | undefined): void {
-    this.current ??= this.spare.pop() ?? new RecordBatch(this.layout);
+    this.current ??= this.spare.pop() ?? this.makeBatch();
     const batch = this.current;
     const target = batch.words;
     let at = batch.count * this.layout.stride;
@@ -51,6 +54,11 @@ export class RecordQueue {
       this.full.push(batch);
       this.current = undefined;
     }
+  }
+
+  private makeBatch(): RecordBatch {
+    const bytes = RECORD_BATCH_SIZE * this.layout.stride * 4;
+    return new RecordBatch(this.layout, this.shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
   }
 
   /** The next full batch; with `partial`, also one that is not full. Give it back when done. */

@@ -39,7 +39,7 @@ export class RecordBatch {
 
   constructor(
     layout: RecordLayout,
-    buffer: ArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4),
+    buffer: ArrayBuffer | SharedArrayBuffer = new ArrayBuffer(RECORD_BATCH_SIZE * layout.stride * 4),
     quoted = new Map<number, Int32Array>(),
   ) {
     this.quoted = quoted;
