@@ -16,7 +16,6 @@ const REASONS: Readonly<Record<string, string>> = {
   jumbogram: 'jumbogram',
   transportMalformed: 'malformed transport header',
   transportShort: 'cut before the ports',
-  tunnelMalformed: 'malformed tunnel header',
   checksum: 'wrong checksum',
   sampledOut: 'not sampled',
   filteredOut: 'not matching the filter',
@@ -36,6 +35,9 @@ const NOTICES: Readonly<Record<string, string>> = {
   timeBackwards: 'time stepped back',
   directionCorrected: 'direction corrected',
   icmpRelated: 'ICMP error with its flow',
+  tunnelContent: 'tunnel with something else than IP inside',
+  fragmentEvicted: 'fragment let go for want of room',
+  quoteDropped: 'ICMP error flow without what it is about',
 };
 
 /** `Camel case` names that have no words of their own here. */

@@ -68,11 +68,11 @@ export function recordFields(
   return createFeatures(features ?? DEFAULT_FEATURES, { interfaces }).fields;
 }
 
-/** Bytes that one flow takes: row, side row, index (up to four slots when the table has just grown), free list. */
+/** Bytes that one flow takes at the most: row, side row, index (six slots when it has just grown), free list, timers. */
 export function bytesPerFlow(key: KeyOptions, hooks: readonly FlowHook[]): number {
   let words = ROW_WORDS + keyWords(key);
   for (const hook of hooks) words += hook.words;
-  return words * 4 + 32 + 4;
+  return words * 4 + 48 + 4 + 12;
 }
 
 function defaultMaxFlows(key: KeyOptions, hooks: readonly FlowHook[]): number {

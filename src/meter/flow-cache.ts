@@ -393,7 +393,9 @@ export class FlowCache {
       this.decoder.notices[Notice.icmpRelated]++;
     }
     const at = row * HOT_WORDS + Hot.state;
-    if (row !== 0 && (table.hot[at] & State.quotes) === 0 && quotes.keep(row)) table.hot[at] |= State.quotes;
+    if (row === 0 || (table.hot[at] & State.quotes) !== 0) return;
+    if (quotes.keep(row)) table.hot[at] |= State.quotes;
+    else this.decoder.notices[Notice.quoteDropped]++;
   }
 }
 

@@ -19,8 +19,8 @@ const CLOSING_STATE = State.finA | State.finB | State.dormant;
 /**
  * Brings the index slots and rows of packets [from, to) into the cache, and leaves in `candidates` the rows whose hash is
  * equal in the first two slots where they may stand. The loads of each pass do not depend on each other and there is no
- * branch that could be mispredicted, so that many loads are under way at once (a search loop here costs ten times as
- * much); the update that follows finds nearly all it needs at hand. The return value only keeps the loads from being
+ * branch that could be mispredicted, so that many loads are under way at once; the update that follows finds nearly all it
+ * needs at hand. The return value only keeps the loads from being
  * optimised away.
  */
 export function touch(batch: Batch, from: number, to: number, table: FlowTable, candidates: Int32Array): number {

@@ -4,7 +4,7 @@ export interface Time {
   readonly nanos: number;
 }
 
-/** What a run did: the loss ledger of reading. Sums that must balance are checked by `control/ledger.ts`. */
+/** What a run did: the loss ledger of reading. Sums that must balance are checked by `control/report.ts`. */
 export interface Summary {
   /** Packets that the source handed out. */
   packets: number;

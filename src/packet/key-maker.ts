@@ -53,7 +53,8 @@ export class KeyMaker {
     const { seed } = this;
     let mixed = seed;
     if (version === 4) mixed = mixPair(mixed, seed, view.getInt32(ip + 12), view.getInt32(ip + 16));
-    else for (let k = 8; k < 24; k += 4) mixed = mixPair(mixed, seed, view.getInt32(ip + k), view.getInt32(ip + k + 16));
+    else
+      for (let k = 8; k < 24; k += 4) mixed = mixPair(mixed, seed, view.getInt32(ip + k), view.getInt32(ip + k + 16));
     return shardOf(mixed, this.shards) === this.shard;
   }
 

@@ -8,7 +8,7 @@ export const Refusal = {
   linkShort: 1,
   /** The link layer carries something that is not IP (ARP, LLDP, spanning tree, 802.11 management …). */
   notIp: 2,
-  /** More VLAN tags, MPLS labels, extension headers or tunnels than are followed. */
+  /** More VLAN tags, MPLS labels or extension headers than are followed. */
   tooDeep: 3,
   /** The IP header is cut, or its lengths contradict each other. */
   networkShort: 4,
@@ -17,8 +17,8 @@ export const Refusal = {
   jumbogram: 6,
   /** The transport header is shorter than its protocol allows, or contradicts itself. */
   transportMalformed: 7,
-  /** A tunnel header that does not make sense. */
-  tunnelMalformed: 8,
+  /** Cut by the snap length before the ports. */
+  transportShort: 8,
   /** A checksum is wrong (only with verification on). */
   checksum: 9,
   /** Not selected by sampling. */
@@ -35,8 +35,6 @@ export const Refusal = {
   held: 15,
   /** The flow table was full and new flows are refused. */
   tableFull: 16,
-  /** Cut by the snap length before the ports. */
-  transportShort: 17,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
@@ -63,8 +61,10 @@ export const Notice = {
   icmpRelated: 7,
   /** A tunnel carried something that is not IP, or is damaged; the packet was metered as the tunnel's own flow. */
   tunnelContent: 8,
-  /** Fragments forgotten before their time as too many were held. */
+  /** Datagrams forgotten before their time, and fragments not held, as too many were. */
   fragmentEvicted: 9,
+  /** Flows of ICMP errors that do not say what they are about, as too many are. */
+  quoteDropped: 10,
 } as const;
 export type Notice = (typeof Notice)[keyof typeof Notice];
 export const NOTICE_NAMES: readonly string[] = Object.keys(Notice);

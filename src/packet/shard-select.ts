@@ -39,7 +39,8 @@ export function dropOtherShards(batch: Batch, keys: KeyMaker, udpPorts: Uint8Arr
         const total = first & 0xffff;
         protocol = view.getUint8(ip + 9);
         mixed = mixPair(seed, seed, view.getInt32(ip + 12), view.getInt32(ip + 16));
-        if (first >>> 24 === 0x45 && (view.getUint16(ip + 6) & 0x3fff) === 0 && total >= 28 && total <= there) at = ip + 20;
+        if (first >>> 24 === 0x45 && (view.getUint16(ip + 6) & 0x3fff) === 0 && total >= 28 && total <= there)
+          at = ip + 20;
       } else if (type === EtherType.ipv6 && length >= 74) {
         const size = view.getUint16(ip + 4);
         protocol = view.getUint8(ip + 6);

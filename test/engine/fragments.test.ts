@@ -278,3 +278,11 @@ test('one fragment says nothing about the lengths of the packets that follow it'
   assert.equal(bytes(behind), 36);
   assert.equal(behind.noticed.lengthBeyondFrame, 1);
 });
+
+test('fragments that a host sends to itself: the ports of the first one tell the direction', async () => {
+  const there = fragments4('10.0.0.1', '10.0.0.1', 17, udp(5000, 4000, zeros(192)), 5, 80);
+  const back = fragments4('10.0.0.1', '10.0.0.1', 17, udp(4000, 5000, zeros(192)), 6, 80);
+  const { flowRecords } = await meter(at([0, 0, 0, 1, 1, 1], [...there, ...back]));
+  const flows = flowRecords.map((flow) => [flow.srcPort, flow.packets, flow.reversePackets]);
+  assert.deepEqual(flows, [[5000, 3, 3]]);
+});

@@ -124,6 +124,12 @@ test('active timeout: parts that add up, in the same direction, none of them emp
     assert.ok(part.duration <= 20, `lasts ${part.duration} s`);
     assert.ok(Number(part.packets) + Number(part.reversePackets) > 0);
   }
+  const flags = parts.map((part) => [part.tcpFlags, part.reverseTcpFlags]);
+  assert.deepEqual(flags, [
+    ['SA', 'SPA'],
+    ['A', 'PA'],
+    ['A', 'PA'],
+  ]);
   const sum = (member: string): number => parts.reduce((all, part) => all + Number(part[member]), 0);
   assert.equal(sum('packets') + sum('reversePackets'), decoded);
   assert.equal(sum('bytes') + sum('reverseBytes'), octets);
@@ -167,4 +173,16 @@ test('active timeout: the connection goes on, its end too', async () => {
   const parts = byStart(flowRecords);
   assert.equal(parts[0].endReason, 'active');
   assert.equal(parts[1].endReason, 'end');
+});
+
+test('both deadlines have passed when the input ends: the earlier one is the reason', async () => {
+  // The last packet is in the same quarter of a second as both deadlines, so that no timer has run.
+  const frames = [datagram(0), datagram(0.5, false), tick(1.2)];
+  const reasonWith = async (udp: number, active: number): Promise<unknown> => {
+    const { flowRecords } = await meterFrames(frames, { timeouts: { idle: { ...IDLE, udp }, active } });
+    return flowRecords.find((flow) => flow.dstPort === 53)?.endReason;
+  };
+  assert.equal(await reasonWith(600, 1050), 'active');
+  assert.equal(await reasonWith(550, 1100), 'idle');
+  assert.equal(await reasonWith(900, 1300), 'forced');
 });
