@@ -25,9 +25,9 @@ const HANGS_MS = 120_000;
 
 /** Folders of tests by folder of the program, quick ones first: the first that fails ends the mutant. */
 const TESTS = {
-  packet: ['test/packet', 'test/engine', 'test/fuzz'],
-  codec: ['test/codec', 'test/observe', 'test/fuzz'],
-  meter: ['test/meter', 'test/engine', 'test/fuzz'],
+  packet: ['test/fuzz', 'test/packet', 'test/engine'],
+  codec: ['test/codec', 'test/fuzz', 'test/observe'],
+  meter: ['test/fuzz', 'test/meter', 'test/engine'],
 };
 
 /** What is changed into what; the first that matches at a place is taken. */

@@ -1,6 +1,9 @@
 import { groupsOf } from './help.js';
 import { COMMANDS, type CommandSpec, EXIT_CODES, environmentName, type FlagSpec } from './spec.js';
 
+/** Of the version in package.json. */
+const RELEASE_DATE = '2026-11-21';
+
 /** Text for roff: backslashes and hyphens are meant, and no line begins with a control character. */
 function roff(text: string): string {
   return text
@@ -31,7 +34,8 @@ function sentence(text: string): string {
 
 function commandSection(command: CommandSpec): string {
   let text = `.SS ${quoted(command.synopsis)}\n`;
-  for (const paragraph of command.description) text += `.PP\n${roff(paragraph)}\n`;
+  // A paragraph macro right behind the heading would be one too many.
+  text += command.description.map((paragraph) => `${roff(paragraph)}\n`).join('.PP\n');
   for (const [group, flags] of groupsOf(command)) {
     text += `.PP\n\\fB${group}\\fR\n`;
     for (const flag of flags) text += flagEntry(flag);
@@ -42,10 +46,10 @@ function commandSection(command: CommandSpec): string {
 /** The manual page rheo(1). */
 export function manPage(version: string): string {
   let text = `.\\" Made by scripts/generate-docs.mjs from src/cli/spec.ts: change it there.\n`;
-  text += `.TH RHEO 1 "" ${quoted(`rheo ${version}`)} "User Commands"\n`;
+  text += `.TH RHEO 1 "${RELEASE_DATE}" ${quoted(`rheo ${version}`)} "User Commands"\n`;
   text += '.SH NAME\nrheo \\- network flows from packets\n';
   text += '.SH SYNOPSIS\n';
-  for (const command of COMMANDS) text += `.B ${roff(command.synopsis)}\n.br\n`;
+  text += COMMANDS.map((command) => `.B ${roff(command.synopsis)}\n`).join('.br\n');
   text += '.SH DESCRIPTION\n';
   text +=
     'Meters packets into bidirectional flow records (RFC 7011, RFC 5103) and prints them as a table, JSON or CSV.\n' +

@@ -92,7 +92,8 @@ export class Decoder {
 
   /** With several shards: drops what is plainly another shard's from a batch that was just filled, and counts it. */
   dropOtherShards(batch: Batch, tickNanos: number): void {
-    if (this.keys.shards === 1) return;
+    // A wrong checksum of the IP header is found before the addresses are believed.
+    if (this.keys.shards === 1 || this.checksums) return;
     this.verdicts[Refusal.otherShard] += dropOtherShards(batch, this.keys, this.udpPorts, tickNanos);
   }
 

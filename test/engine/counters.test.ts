@@ -5,7 +5,7 @@ import { Shard } from '../../src/control/shard.js';
 import { JsonWriter } from '../../src/export/json.js';
 import { ScaleSink } from '../../src/export/scale.js';
 import { Cold, HOT_WORDS, Hot } from '../../src/meter/layout.js';
-import { recordMembers } from '../../src/model/read-record.js';
+import { readRecord, recordMembers } from '../../src/model/read-record.js';
 import type { RecordBatch } from '../../src/model/record-batch.js';
 import { collector } from '../support/collector.js';
 import { EPOCH_SECONDS, ethernet, ip, udp, zeros } from '../support/packets.js';
@@ -64,11 +64,19 @@ class OneFlow {
     assert.ok(records !== undefined);
     const { output, text } = collector();
     sink?.(records);
+    const record = readRecord(records, 0, []);
     new JsonWriter(output, recordMembers([], [])).write(records);
     const line = text();
     const digits = (name: string): string => new RegExp(`"${name}":(\\d+)`).exec(line)?.[1] ?? '';
     const names = ['packets', 'bytes', 'reversePackets', 'reverseBytes'];
-    return Object.fromEntries(names.map((name) => [name, digits(name)]));
+    const printed = Object.fromEntries(names.map((name) => [name, digits(name)]));
+    // As an object: a number as long as that is exact, then a BigInt.
+    for (const name of names) {
+      const value = record[name] as number | bigint;
+      assert.equal(String(value), printed[name]);
+      assert.equal(typeof value, BigInt(printed[name]) < 2n ** 53n ? 'number' : 'bigint');
+    }
+    return printed;
   }
 }
 

@@ -161,6 +161,7 @@ test('errors with a quote that is cut or damaged are metered all the same', asyn
     const { flowRecords, imbalance } = await meterFrames([error4(0, quoted, length)]);
     assert.deepEqual(imbalance, []);
     assert.equal(flowRecords.length, 1);
+    assert.equal(flowRecords[0].about !== undefined, length >= 24, `${length} bytes: the ports are there or not`);
   }
   const rubbish = zeros(40).map((_, k) => k * 37);
   const { flowRecords } = await meterFrames([error4(0, rubbish, 40)]);
