@@ -60,14 +60,20 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
   });
 
   test('a table of what was read', async () => {
-    const child = start(['read', '--follow', LARGE]);
-    // With --follow the end of the file is not the end; there is nothing to wait for but the work itself.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const child = start(['read', '-'], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const end = ended(child);
+    // More than a pipe holds: when all is written, the command reads.
+    await new Promise<void>((resolve) => {
+      child.stdin?.write(Buffer.concat([pcapHeader(), flood({ from: 0, count: 100_000, rate: 1000 })]), () =>
+        resolve(),
+      );
+    });
     child.kill('SIGINT');
-    const { code, out, err } = await ended(child);
+    const { code, out, err } = await end;
     assert.equal(code, 130, err);
     assert.match(out, /^PROTO +SOURCE/);
     assert.match(err, /interrupted/);
+    child.stdin?.destroy();
   });
 
   test('a second one ends it at once', async () => {
