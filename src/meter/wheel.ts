@@ -27,7 +27,8 @@ export class Wheel {
   /** Slot in which a row stands, by row; 0: in none (slot 0 is not used). */
   private readonly slotOf: Int32Array;
   private readonly group = new Int32Array(CHUNK_ROWS);
-  private touched = 0;
+  /** Keeps the loads that only bring memory nearer from being optimised away. */
+  touched = 0;
   private moved = false;
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;

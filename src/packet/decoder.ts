@@ -1,12 +1,13 @@
-import { type Batch, MAX_VLAN_DEPTH, Mark } from './batch.js';
+import { type Batch, Mark } from './batch.js';
 import { ipv4ChecksumOk, transportChecksumOk } from './checksum.js';
 import { type HashSeed, hashKeys } from './hash.js';
 import { DEFAULT_KEY, type KeyOptions } from './key.js';
 import { KeyMaker } from './key-maker.js';
-import { ethernet, linkParser, llc, pppProtocol } from './link/index.js';
+import { ethernet, linkParser } from './link/index.js';
 import { decodePlain } from './plain.js';
 import { NOTICE_NAMES, Notice, REFUSAL_NAMES, Refusal } from './refusal.js';
 import { dropOtherShards } from './shard-select.js';
+import { mpls, pppoeSession, vlan } from './tags.js';
 import { Protocol, readTransport } from './transport.js';
 import { TUNNEL_NAMES, Tunnel, type TunnelName } from './tunnel.js';
 import { gre, UDP_TUNNELS } from './tunnels/index.js';
@@ -15,7 +16,6 @@ import { EtherType, type LinkParser, type TunnelParser, Walk } from './walk.js';
 /** Tunnels inside tunnels that are followed. */
 const MAX_TUNNEL_DEPTH = 4;
 const MAX_EXTENSION_HEADERS = 12;
-const MAX_MPLS_DEPTH = 16;
 
 export interface DecoderOptions {
   key?: KeyOptions;
@@ -176,13 +176,13 @@ export class Decoder {
         case EtherType.serviceVlan:
         case EtherType.vlan9100:
         case EtherType.vlan9200: {
-          const refused = this.vlan(batch, i);
+          const refused = vlan(walk);
           if (refused !== 0) return refused;
           break;
         }
         case EtherType.mpls:
         case EtherType.mplsMulticast: {
-          const refused = this.mpls(batch, i);
+          const refused = mpls(walk);
           if (refused !== 0) return refused;
           break;
         }
@@ -203,42 +203,6 @@ export class Decoder {
       }
     }
     return Refusal.tooDeep;
-  }
-
-  private vlan(batch: Batch, i: number): number {
-    const walk = this.walk;
-    if (walk.end - walk.pos < 4) return Refusal.linkShort;
-    const depth = batch.vlanDepth[i];
-    if (depth === MAX_VLAN_DEPTH) return Refusal.tooDeep;
-    batch.vlan[i * MAX_VLAN_DEPTH + depth] = walk.view.getUint16(walk.pos) & 0xfff;
-    batch.vlanDepth[i] = depth + 1;
-    walk.etherType = walk.view.getUint16(walk.pos + 2);
-    walk.pos += 4;
-    return walk.etherType < 0x600 ? llc(walk) : 0;
-  }
-
-  /** Label stack (RFC 3032); what follows the last label is told by its first nibble (RFC 4928 §3). */
-  private mpls(batch: Batch, i: number): number {
-    const walk = this.walk;
-    for (let depth = 0; ; depth++) {
-      if (depth === MAX_MPLS_DEPTH) return Refusal.tooDeep;
-      if (walk.end - walk.pos < 4) return Refusal.linkShort;
-      const entry = walk.view.getUint32(walk.pos);
-      if (batch.mplsDepth[i] === 0) batch.mplsTop[i] = entry >>> 12;
-      batch.mplsDepth[i]++;
-      walk.pos += 4;
-      if ((entry & 0x100) !== 0) break;
-    }
-    if (walk.end - walk.pos < 1) return Refusal.linkShort;
-    const nibble = walk.view.getUint8(walk.pos) >>> 4;
-    if (nibble === 4) walk.etherType = EtherType.ipv4;
-    else if (nibble === 6) walk.etherType = EtherType.ipv6;
-    else if (nibble === 0 && walk.end - walk.pos >= 18) {
-      // A pseudowire's control word (RFC 4448 §4.6), then Ethernet.
-      walk.pos += 4;
-      walk.etherType = EtherType.ethernet;
-    } else return Refusal.notIp;
-    return 0;
   }
 
   private ipv4(batch: Batch, i: number, pos: number, end: number, wireEnd: number, depth: number): number {
@@ -353,7 +317,7 @@ export class Decoder {
       }
     } else if (this.lookInside && depth < MAX_TUNNEL_DEPTH && (marks & Mark.fragmentLater) === 0) {
       const kind = this.enterTunnel(batch, i, protocol, pos, end, realEnd);
-      if (kind !== Tunnel.none) return this.inside(batch, i, kind, version, ip, depth);
+      if (kind !== Tunnel.none) return this.inside(batch, i, kind, ip, depth);
     }
     const isLater = (marks & Mark.fragmentLater) !== 0;
     if (isLater) laterFragment(batch, i, protocol, version, pos, end, realEnd);
@@ -416,7 +380,7 @@ export class Decoder {
   }
 
   /** Decodes the packet inside a tunnel; where that is not IP, the packet is metered as the tunnel's own flow. */
-  private inside(batch: Batch, i: number, kind: number, version: number, ip: number, depth: number): number {
+  private inside(batch: Batch, i: number, kind: number, ip: number, depth: number): number {
     let marks = batch.marks[i];
     if ((marks & Mark.fragmentFirst) !== 0) {
       batch.outer[i] = ip;
@@ -484,16 +448,4 @@ function visibleBehindAh(view: DataView, pos: number, end: number): boolean {
     default:
       return false;
   }
-}
-
-/** PPPoE session stage (RFC 2516 §4): six bytes, then PPP. */
-function pppoeSession(walk: Walk): number {
-  const { view, pos } = walk;
-  if (walk.end - pos < 8) return Refusal.linkShort;
-  if (view.getUint16(pos) !== 0x1100) return Refusal.notIp;
-  const end = pos + 6 + view.getUint16(pos + 4);
-  if (end < walk.wireEnd) walk.wireEnd = end;
-  if (end < walk.end) walk.end = end;
-  walk.pos = pos + 6;
-  return pppProtocol(walk);
 }
