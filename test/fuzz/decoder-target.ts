@@ -7,7 +7,7 @@ import { TUNNEL_NAMES, type TunnelName } from '../../src/packet/tunnel.js';
 import { type HostileFrame, linkFrame, realFrame, tunnelFrame } from './frames.js';
 import type { Random, Target } from './target.js';
 
-/** In front of the frame: how to decode, link type (2), bytes on the wire beyond the frame (4), bytes kept of it (2). */
+/** In front of the frame: how to decode, link type (2), bytes on the wire beyond it (4), bytes kept of it (2). */
 const PREFIX = 9;
 const ALL_TUNNELS = TUNNEL_NAMES.filter((name): name is TunnelName => name !== 'none');
 const ALL_PARTS = Object.keys(KEY_PARTS) as KeyPart[];
@@ -160,6 +160,8 @@ function run(input: Uint8Array): void {
   for (const place of PLACES.slice(1)) {
     assert.deepEqual(decode(frame, frame.bytes.length, options, place), whole, 'the same, wherever the packet lies');
   }
+  const full = decode(frame, frame.bytes.length, { ...options, plain: false }, EXACT);
+  assert.deepEqual(full, whole, 'the short way for plain packets and the full way agree');
   const captured = Math.min(view.getUint16(7), frame.bytes.length);
   const cut = decode(frame, captured, options, EXACT);
   assert.deepEqual(decode(frame, captured, options, PLACES[1]), cut, 'the same cut, wherever the packet lies');

@@ -20,7 +20,7 @@ export interface HostileFrame {
 /** Link types that are known, and one that is not. */
 export const LINK_TYPES: readonly number[] = [...new Set(LINK_CASES.map((one) => one.link)), 147];
 
-/** Frames of the sample: real traffic. Read here by hand, so that a reader that is broken does not hide what it feeds. */
+/** Frames of the sample: real traffic. Read here by hand, so that a broken reader does not hide what it feeds. */
 export function sampleFrames(): Uint8Array[] {
   const file = readFileSync(path.join(projectRoot, 'samples/house.pcapng'));
   const frames: Uint8Array[] = [];

@@ -15,7 +15,7 @@ type Packer = (file: Uint8Array) => Uint8Array;
 /** Node has them from 22.15 on. */
 const { zstdCompressSync, zstdDecompressSync } = zlib as { zstdCompressSync?: Packer; zstdDecompressSync?: Packer };
 
-/** In front of the file: lengths of the pieces in which it arrives (2), and of the chunks into which it is read (2). */
+/** In front of the file: lengths of the pieces in which it arrives (2), and of the chunks it is read into (2). */
 const PREFIX = 4;
 const LARGE_CHUNK = 64 * 1024;
 const LARGE: Memory = allocateMemory(LARGE_CHUNK, 1);
@@ -106,7 +106,7 @@ function unpacks(file: Uint8Array): boolean {
 }
 
 /**
- * Damage in compressed data ends them earlier or later, by the length of the pieces; the packets before it are the same.
+ * Damage in compressed data ends them earlier or later, by the length of the pieces; the packets before are the same.
  */
 async function run(input: Uint8Array): Promise<void> {
   if (input.length < PREFIX) return;

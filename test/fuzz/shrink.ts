@@ -10,8 +10,8 @@ export interface ShrinkOptions {
 }
 
 /**
- * A smaller input that `fails` in the same way: first whole parts, then runs of bytes are left out, long ones first; then
- * bytes become 0. Ends when nothing helps any more, or when the tries are used up.
+ * A smaller input that `fails` in the same way: first whole parts, then runs of bytes are left out, long ones first;
+ * then bytes become 0. Ends when nothing helps any more, or when the tries are used up.
  */
 export async function shrink(
   bytes: Uint8Array,

@@ -88,8 +88,8 @@ function filterBatch(gap: number, fill: number): Batch {
 }
 
 /**
- * For each frame 1 if the expression matches, 0 if not, - if it makes no sense on that link layer; undefined if it is no
- * expression.
+ * For each frame 1 if the expression matches, 0 if not, - if it makes no sense on that link layer; undefined if it is
+ * no expression.
  */
 function choose(written: string, batch: Batch): string | undefined {
   const filter = answers(() => compileFilter(written), ErrorCode.filter);
