@@ -90,9 +90,9 @@ test('zstd is unpacked', { skip: zstd === undefined && 'this Node has no zstd' }
   }));
   const whole = zstd(pcap(list));
   const cut = await readFile(file('c.zst', whole.subarray(0, whole.length - 100)));
-  // Node 22 does not tell that a frame is cut; then the record that is cut does.
+  // Node 22 does not tell that a frame is cut; then the record that is cut does. Where Node tells it, both may.
   const { compression = 0, cut: cutRecords = 0 } = cut.source.counters.damaged;
-  assert.equal(compression + cutRecords, 1);
+  assert.ok(compression + cutRecords >= 1, 'the loss is told');
   assert.ok(cut.packets.length > 1000);
   assert.deepEqual(cut.packets, expected(list.slice(0, cut.packets.length)));
 });
