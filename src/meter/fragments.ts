@@ -128,7 +128,9 @@ export class Fragments {
   private first(batch: Batch, i: number, decoder: Decoder): void {
     this.key(batch, i, decoder);
     const e = this.enter(decoder);
-    this.cover(e, 0, batch.network[i] + batch.octets[i] - batch.transport[i], decoder);
+    // Where nothing behind the IP header was captured of a protocol that is not read, there is no transport header.
+    const begin = batch.transport[i] === 0 ? batch.payload[i] : batch.transport[i];
+    this.cover(e, 0, batch.network[i] + batch.octets[i] - begin, decoder);
     const { entries } = this;
     // A second first fragment: the id was used again, or somebody plays; the newest one counts.
     entries[e + Entry.status] = Status.known;
