@@ -12,8 +12,10 @@ const ORDER = [
   ['packet'],
   ['codec'],
   ['model'],
-  ['filter', 'observe', 'meter', 'export'],
+  ['system'],
+  ['filter', 'observe', 'meter', 'export', 'enrich', 'rpc'],
   ['control'],
+  ['tui'],
   ['cli'],
 ];
 const FOLDERS = ORDER.flat();
