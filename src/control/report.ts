@@ -1,3 +1,4 @@
+import { EndReason } from '../model/row.js';
 import type { Summary, Time } from '../model/summary.js';
 import type { Batch } from '../packet/batch.js';
 import { NOTICE_NAMES, REFUSAL_NAMES, Refusal } from '../packet/refusal.js';
@@ -92,7 +93,10 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
     const count = sum((report) => report.notices[notice]);
     if (count !== 0) noticed[name] = count;
   }
-  for (const [reason, name] of END_REASONS) ended[name] = sum((report) => report.ended[reason]);
+  for (const [name, reason] of Object.entries(EndReason)) {
+    const count = sum((report) => report.ended[reason]);
+    if (count !== 0 || reason !== EndReason.deleted) ended[name] = count;
+  }
   const decoded = sum((report) => report.verdicts[0]);
   const metered = sum((report) => report.metered);
   const opened = sum((report) => report.opened);
@@ -113,7 +117,7 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
   equal('packets = decoded + refused', packets, decoded + refusals);
   equal('packets decoded = packets in flows', decoded, metered);
   equal('flows opened = live + ended', opened, live + over);
-  equal('flows ended = records', over, records);
+  equal('flows ended = records + deleted', over, records + (ended.deleted ?? 0));
   return {
     packets,
     wireBytes: head.wireBytes,
@@ -128,11 +132,3 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
     imbalance,
   };
 }
-
-const END_REASONS: readonly (readonly [number, string])[] = [
-  [1, 'idle'],
-  [2, 'active'],
-  [3, 'end'],
-  [4, 'forced'],
-  [5, 'resources'],
-];

@@ -17,6 +17,9 @@ export interface PacketFilter {
   select(batch: Batch, from: number, to: number): number;
 }
 
+/** Rows taken off the timers between two looks at a live source: about half a millisecond. */
+const LIVE_EXPIRY_BUDGET = 1024;
+
 export interface ShardOptions {
   settings: MeterSettings;
   filter: PacketFilter | undefined;
@@ -26,6 +29,8 @@ export interface ShardOptions {
   seed: HashSeed;
   /** Records in shared memory, for another thread. Default false. */
   sharedRecords?: boolean;
+  /** Packets come as they happen: nothing may take long. Default false. */
+  live?: boolean;
   /** Hooks besides the features, called after them in this order. */
   hooks?: readonly FlowHook[];
 }
@@ -64,6 +69,8 @@ export class Shard {
       maxFragments: settings.maxFragments,
       fragmentNanos: settings.fragmentTimeout * 1e6,
       sharedRecords: options.sharedRecords ?? false,
+      expiryBudget: options.live === true ? LIVE_EXPIRY_BUDGET : Infinity,
+      presized: options.live ?? false,
     });
   }
 

@@ -36,6 +36,8 @@ export interface FlowCacheOptions {
   activeNanos: number;
   /** Rows that may wait in `closing` beyond those of one segment. */
   closingRoom: number;
+  /** The index has its final size from the start. */
+  presized: boolean;
 }
 
 /**
@@ -65,8 +67,10 @@ export class FlowCache {
   closingCount = 0;
 
   private readonly options: FlowCacheOptions;
+  private readonly idleNanos: Float64Array;
+  private activeNanos: number;
   private readonly decoder: Decoder;
-  private readonly limits: PlainLimits;
+  private limits: PlainLimits;
   private readonly candidates = new Int32Array(BATCH_SIZE);
   /** Keeps the loads that only bring memory nearer from being optimised away. */
   touched = 0;
@@ -77,19 +81,26 @@ export class FlowCache {
   constructor(decoder: Decoder, options: FlowCacheOptions) {
     this.decoder = decoder;
     this.options = options;
-    this.table = new FlowTable(options.maxFlows, options.keyWords);
-    this.wheel = new Wheel(this.table, options.idleNanos, options.activeNanos);
+    this.table = new FlowTable(options.maxFlows, options.keyWords, options.presized);
+    this.idleNanos = options.idleNanos.slice();
+    this.activeNanos = options.activeNanos;
+    this.wheel = new Wheel(this.table, options.idleNanos.slice(), options.activeNanos);
     this.quotes = new Quotes(decoder, options.keyWords);
-    this.limits = {
-      idleSeconds: Int32Array.from(options.idleNanos, (nanos) => Math.min(0x7fffffff, Math.floor(nanos / 1e9))),
-      activeSeconds: Math.min(0x7fffffff, Math.floor(options.activeNanos / 1e9)),
-    };
+    this.limits = plainLimits(this.idleNanos, this.activeNanos);
     this.created = new Int32Array(BATCH_SIZE);
     this.fresh = new Int32Array(BATCH_SIZE);
     // A packet may end two flows: its own old one, and one that makes room.
     this.closing = new Int32Array(options.closingRoom + BATCH_SIZE * 2);
     this.cutFrom = new Int32Array(this.closing.length);
     this.cutTo = new Int32Array(this.closing.length);
+  }
+
+  /** Other timeouts from now on; rows must be put anew into the wheel where they shall end sooner. */
+  setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
+    this.idleNanos.set(idleNanos);
+    this.activeNanos = activeNanos;
+    this.limits = plainLimits(idleNanos, activeNanos);
+    this.wheel.setTimeouts(idleNanos, activeNanos);
   }
 
   setClock(seconds: number, nanos: number): void {
@@ -224,7 +235,7 @@ export class FlowCache {
       this.close(row, EndReason.end);
       return 0;
     }
-    const idle = this.options.idleNanos[(state >>> CLASS_SHIFT) & 15];
+    const idle = this.idleNanos[(state >>> CLASS_SHIFT) & 15];
     const sinceLast =
       (this.nowSeconds - hotUnsigned[k + Hot.lastSeconds]) * 1e9 + (this.nowNanos - hot[k + Hot.lastNanos]);
     // Not a late packet, but a clock that was set back: the flow is of another time.
@@ -273,7 +284,7 @@ export class FlowCache {
   /** The end reason of a row whose deadline has passed at this time; 0 if none has. The earlier deadline decides. */
   reasonAt(row: number, seconds: number, nanos: number): number {
     const { hot, hotUnsigned } = this.table;
-    const { idleNanos, activeNanos } = this.options;
+    const { idleNanos, activeNanos } = this;
     const k = row * HOT_WORDS;
     const state = hot[k + Hot.state];
     const cls = (state >>> CLASS_SHIFT) & 15;
@@ -296,7 +307,7 @@ export class FlowCache {
   /** The wheel found that one of the row's deadlines has passed. */
   due(row: number): void {
     const { hot, hotUnsigned } = this.table;
-    const { idleNanos, activeNanos } = this.options;
+    const { idleNanos, activeNanos } = this;
     const k = row * HOT_WORDS;
     const state = hot[k + Hot.state];
     const cls = (state >>> CLASS_SHIFT) & 15;
@@ -373,7 +384,7 @@ export class FlowCache {
 
   /** Moves a flow into another timeout class; at once if that ends sooner, else when its slot comes up. */
   private setClass(row: number, cls: number): void {
-    const { idleNanos } = this.options;
+    const { idleNanos } = this;
     const { hot } = this.table;
     const at = row * HOT_WORDS + Hot.state;
     const before = (hot[at] >>> CLASS_SHIFT) & 15;
@@ -398,6 +409,13 @@ export class FlowCache {
     if (quotes.keep(row)) table.hot[at] |= State.quotes;
     else this.decoder.notices[Notice.quoteDropped]++;
   }
+}
+
+function plainLimits(idleNanos: Float64Array, activeNanos: number): PlainLimits {
+  return {
+    idleSeconds: Int32Array.from(idleNanos, (nanos) => Math.min(0x7fffffff, Math.floor(nanos / 1e9))),
+    activeSeconds: Math.min(0x7fffffff, Math.floor(activeNanos / 1e9)),
+  };
 }
 
 /** A SYN that begins a new connection on an old 5-tuple. */

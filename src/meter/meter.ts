@@ -1,8 +1,8 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { FlowHook, SideTable } from '../model/hook.js';
 import type { WhenFull } from '../model/options.js';
-import { RECORD_BATCH_SIZE, type RecordLayout } from '../model/record-batch.js';
-import { ROW_WORDS, State } from '../model/row.js';
+import { RECORD_BATCH_SIZE, type RecordBatch, type RecordLayout } from '../model/record-batch.js';
+import { EndReason, REASON_SHIFT, ROW_WORDS, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { type KeyOptions, keyWords } from '../packet/key.js';
@@ -10,7 +10,7 @@ import { Refusal } from '../packet/refusal.js';
 import { FlowCache } from './flow-cache.js';
 import { Fragments } from './fragments.js';
 import { HOT_WORDS, Hot } from './layout.js';
-import { RecordQueue } from './record-queue.js';
+import { copyFlow, RecordQueue } from './record-queue.js';
 import type { FlowTable } from './table.js';
 import { TICK_NANOS, TICKS_PER_SECOND } from './wheel.js';
 
@@ -18,6 +18,8 @@ import { TICK_NANOS, TICKS_PER_SECOND } from './wheel.js';
 const REORDER_TICKS = 2 * TICKS_PER_SECOND;
 /** Words from which on `fill` is faster than a loop. */
 const WIDE = 32;
+/** Rows that are put anew into the wheel in one call. */
+const REARMED = 4096;
 /** Rows closed before they are handed to hooks and copied out; the wheel closes up to 64 at a time beyond them. */
 const CLOSING = RECORD_BATCH_SIZE - 64;
 
@@ -35,6 +37,13 @@ export interface FlowMeterOptions {
   fragmentNanos: number;
   /** Records in shared memory. */
   sharedRecords: boolean;
+  /**
+   * Rows that one call may take off the timers; the rest is due at the next call (live: a packet source must not wait until
+   * a million flows have ended). Infinity: all, so that the records do not depend on how calls fall.
+   */
+  expiryBudget: number;
+  /** All memory of the index from the start, so that it never makes packets wait by growing. */
+  presized: boolean;
 }
 
 export interface FlowCounters {
@@ -68,6 +77,8 @@ export class FlowMeter {
   private nowSeconds = 0;
   private nowNanos = 0;
   private cursor = 1;
+  /** Next row to be put anew into the wheel after a change of timeouts; 0: none. */
+  private rearming = 0;
   private readonly expireDue = (row: number): void => this.cache.due(row);
   private readonly closingRoom = (): boolean => this.makeRoom();
 
@@ -83,6 +94,7 @@ export class FlowMeter {
       idleNanos: options.idleNanos,
       activeNanos: options.activeNanos,
       closingRoom: CLOSING,
+      presized: options.presized,
     });
     this.table = this.cache.table;
     this.fragments = new Fragments(options.maxFragments, extra);
@@ -169,14 +181,54 @@ export class FlowMeter {
     return true;
   }
 
+  /**
+   * Ends flows of rows that a scan has just found live (meter/scan.ts). Returns how many were ended: fewer than `count` if
+   * records must be taken first.
+   */
+  end(rows: Int32Array, count: number, reason: EndReason): number {
+    const { hot } = this.table;
+    for (let r = 0; r < count; r++) {
+      if (!this.records.hasRoom || !this.makeRoom()) {
+        this.flushClosing();
+        return r;
+      }
+      if ((hot[rows[r] * HOT_WORDS + Hot.state] & State.live) !== 0) this.cache.close(rows[r], reason);
+    }
+    this.flushClosing();
+    return count;
+  }
+
+  /** Copies a live flow as a record to the end of the batch, which must be of this meter's layout and have room. */
+  copy(row: number, batch: RecordBatch): void {
+    const aside = (this.table.hot[row * HOT_WORDS + Hot.state] & State.quotes) !== 0;
+    copyFlow(this.table, row, this.side, aside ? this.cache.quotes.get(row) : undefined, batch);
+  }
+
+  /** Other timeouts (ns, as in the options) from now on, also for flows that live: those are put anew little by little. */
+  setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
+    this.cache.setTimeouts(idleNanos, activeNanos);
+    this.rearming = 1;
+  }
+
+  /** Puts some rows into the wheel where the timeouts of now want them. */
+  private rearm(): void {
+    const { hot, used } = this.table;
+    const to = Math.min(used, this.rearming + REARMED);
+    for (let row = this.rearming; row < to; row++) {
+      if ((hot[row * HOT_WORDS + Hot.state] & State.live) !== 0) this.cache.wheel.add(row);
+    }
+    this.rearming = to < used ? to : 0;
+  }
+
   /** Brings the clock to a tick and runs the timers. False if there was no room for all records that came of it. */
   private moveTo(tick: number, seconds: number, nanos: number): boolean {
     const { wheel } = this.cache;
-    if (tick === wheel.tick && wheel.running) return true;
-    if (tick > wheel.tick && wheel.running) {
+    if (tick === wheel.tick && wheel.running && !wheel.behind && this.rearming === 0) return true;
+    if (tick >= wheel.tick && wheel.running) {
+      if (this.rearming !== 0) this.rearm();
       if (this.fragments.expire(seconds, nanos, this.options.fragmentNanos, this.decoder)) this.releaseFragments();
       if (!this.records.hasRoom) return false;
-      if (!wheel.advance(tick, this.expireDue, this.closingRoom)) return false;
+      if (!wheel.advance(tick, this.expireDue, this.closingRoom, this.options.expiryBudget)) return false;
       this.flushClosing();
     } else {
       if (wheel.running && tick >= wheel.tick - REORDER_TICKS) return true;
@@ -267,10 +319,15 @@ export class FlowMeter {
     for (let c = 0; c < count; c++) {
       const row = closing[c];
       const aside = (hot[row * HOT_WORDS + Hot.state] & State.quotes) !== 0;
-      this.records.put(table, row, this.side, aside ? cache.quotes.take(row) : undefined);
+      const quoted = aside ? cache.quotes.take(row) : undefined;
+      if (!isDeleted(hot[row * HOT_WORDS + Hot.state])) this.records.put(table, row, this.side, quoted);
       table.give(row);
     }
   }
+}
+
+function isDeleted(state: number): boolean {
+  return ((state >>> REASON_SHIFT) & 15) === EndReason.deleted;
 }
 
 function sideTable(rows: number, stride: number): SideTable {

@@ -58,6 +58,11 @@ export class Quotes {
     return true;
   }
 
+  /** The key of a row that lives. */
+  get(row: number): Int32Array | undefined {
+    return this.keys.get(row);
+  }
+
   /** Takes the key of a row that ends. */
   take(row: number): Int32Array | undefined {
     const key = this.keys.get(row);

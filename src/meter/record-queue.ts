@@ -38,19 +38,9 @@ export class RecordQueue {
   put(table: FlowTable, row: number, side: SideTable, quoted: Int32Array | undefined): void {
     this.current ??= this.spare.pop() ?? this.makeBatch();
     const batch = this.current;
-    const target = batch.words;
-    let at = batch.count * this.layout.stride;
-    const cold = row * table.coldStride;
-    copyRecord(table.hot, row * HOT_WORDS, table.cold, cold, target, at);
-    at += ROW_WORDS;
-    const { keyWords } = table;
-    for (let w = 0; w < keyWords; w++) target[at + w] = table.cold[cold + COLD_WORDS + w];
-    at += keyWords + (keyWords & 1);
-    const from = row * side.stride;
-    for (let w = 0; w < side.stride; w++) target[at + w] = side.words[from + w];
-    if (quoted !== undefined) batch.quoted.set(batch.count, quoted);
+    copyFlow(table, row, side, quoted, batch);
     this.count++;
-    if (++batch.count === batch.capacity) {
+    if (batch.count === batch.capacity) {
       this.full.push(batch);
       this.current = undefined;
     }
@@ -75,4 +65,26 @@ export class RecordQueue {
     batch.quoted.clear();
     if (this.spare.length < WAITING) this.spare.push(batch);
   }
+}
+
+/** Appends a flow to a batch that has room: row and additional key words, side row, and what stands aside of it. */
+export function copyFlow(
+  table: FlowTable,
+  row: number,
+  side: SideTable,
+  quoted: Int32Array | undefined,
+  batch: RecordBatch,
+): void {
+  const target = batch.words;
+  let at = batch.count * batch.layout.stride;
+  const cold = row * table.coldStride;
+  copyRecord(table.hot, row * HOT_WORDS, table.cold, cold, target, at);
+  at += ROW_WORDS;
+  const { keyWords } = table;
+  for (let w = 0; w < keyWords; w++) target[at + w] = table.cold[cold + COLD_WORDS + w];
+  at += keyWords + (keyWords & 1);
+  const from = row * side.stride;
+  for (let w = 0; w < side.stride; w++) target[at + w] = side.words[from + w];
+  if (quoted !== undefined) batch.quoted.set(batch.count, quoted);
+  batch.count++;
 }

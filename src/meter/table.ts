@@ -42,7 +42,8 @@ export class FlowTable {
   private freeCount = 0;
   private readonly freeRows: Int32Array;
 
-  constructor(maxFlows: number, keyWords: number) {
+  /** @param presized the index has its final size from the start: no pause when it grows */
+  constructor(maxFlows: number, keyWords: number, presized = false) {
     if (!(maxFlows >= 1 && maxFlows <= MOST_FLOWS)) {
       throw new RheoError(ErrorCode.usage, `max-flows must be between 1 and ${MOST_FLOWS}, not ${maxFlows}`);
     }
@@ -62,8 +63,10 @@ export class FlowTable {
         cause,
       });
     }
-    this.index = new Int32Array(SMALLEST_INDEX * 2);
-    this.mask = SMALLEST_INDEX - 1;
+    let slots = SMALLEST_INDEX;
+    while (presized && slots <= this.maxFlows * 3) slots *= 2;
+    this.index = new Int32Array(slots * 2);
+    this.mask = slots - 1;
   }
 
   /** Rows in all, row 0 and spare ones included. */

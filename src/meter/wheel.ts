@@ -32,9 +32,11 @@ export class Wheel {
   private moved = false;
   /** Idle timeout (ns) by class, and active timeout (ns). */
   private readonly idleNanos: Float64Array;
-  private readonly activeNanos: number;
+  private activeNanos: number;
   /** The present tick of the clock. */
   tick = 0;
+  /** True while rows that are due at `tick` wait for their turn (see `advance`). */
+  behind = false;
   /**
    * The wheel turns once in `divisor` ticks, so that it spans the longest idle timeout: the order of last sight, by which
    * eviction chooses, would be lost beyond it.
@@ -58,6 +60,15 @@ export class Wheel {
     this.slots = new Slots(1 + CLASSES * SLOTS, table.rows, this.slotOf);
   }
 
+  /**
+   * Other timeouts from now on. Rows stand where the old ones have put them until they are added anew; the span of the wheel
+   * stays, so that eviction may choose less exactly if the longest timeout has grown beyond it.
+   */
+  setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
+    this.idleNanos.set(idleNanos);
+    this.activeNanos = activeNanos;
+  }
+
   /** Sets the present tick without processing what lies between: at the first packet, and when time has stepped back. */
   reset(tick: number): void {
     if (!this.started) this.baseSeconds = Math.floor(tick / TICKS_PER_SECOND);
@@ -65,6 +76,7 @@ export class Wheel {
     this.turn = this.turnOf(tick);
     this.first.fill(this.turn);
     this.started = true;
+    this.behind = false;
   }
 
   private turnOf(tick: number): number {
@@ -124,12 +136,15 @@ export class Wheel {
 
   /**
    * Advances to `tick`; calls `expire(row)` for each row that is due (which must remove it) as long as `room()` says that
-   * there is room for CHUNK_ROWS more. Returns true when all is done; else call again.
+   * there is room for CHUNK_ROWS more. Returns true when all is done, or when about `budget` rows were looked at: then
+   * `behind` is set, and the next call goes on. False if there was no room; then call again.
    */
-  advance(tick: number, expire: (row: number) => void, room: () => boolean): boolean {
+  advance(tick: number, expire: (row: number) => void, room: () => boolean, budget: number): boolean {
     const { slots, slotOf, group } = this;
     const target = this.turnOf(tick);
     if (target - this.turn > SLOTS) this.turn = target - SLOTS;
+    let left = budget;
+    this.behind = false;
     while (this.turn < target) {
       const now = this.turn + 1;
       for (let cls = 0; cls < CLASSES; cls++) {
@@ -137,6 +152,12 @@ export class Wheel {
         // Every row of a slot leaves it: it ends, or its deadline is later.
         while (slots.heads[slot] !== 0) {
           if (!room()) return false;
+          if (left <= 0) {
+            this.tick = tick;
+            this.behind = true;
+            return true;
+          }
+          left -= CHUNK_ROWS;
           const count = slots.takeChunk(slot, group);
           const due = this.partition(count, now);
           for (let g = 0; g < due; g++) if (slotOf[group[g]] === slot) expire(group[g]);

@@ -64,6 +64,7 @@ export const State = {
 export const CLASS_SHIFT = 16;
 export const REASON_SHIFT = 20;
 
-/** flowEndReason (IE 136). */
-export const EndReason = { idle: 1, active: 2, end: 3, forced: 4, resources: 5 } as const;
-export const END_REASON_NAMES: readonly string[] = ['', 'idle', 'active', 'end', 'forced', 'resources'];
+/** flowEndReason (IE 136). `deleted` is ours, for flows that somebody had forgotten: they leave no record. */
+export const EndReason = { idle: 1, active: 2, end: 3, forced: 4, resources: 5, deleted: 6 } as const;
+export type EndReason = (typeof EndReason)[keyof typeof EndReason];
+export const END_REASON_NAMES: readonly string[] = ['', 'idle', 'active', 'end', 'forced', 'resources', 'deleted'];
