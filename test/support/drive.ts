@@ -20,6 +20,8 @@ export interface DriveOptions {
   shards?: number;
   seed?: readonly [number, number];
   hooks?: readonly FlowHook[];
+  /** Told of each batch of records. */
+  onRecords?: (batch: RecordBatch) => void;
 }
 
 export interface Metered extends Ledger {
@@ -108,6 +110,7 @@ export async function meterSource(
     await runShard(one, source, tally, {
       deliver(batch) {
         collect(batch, flowRecords, fields);
+        drive.onRecords?.(batch);
         one.meter.records.give(batch);
       },
     });
