@@ -206,3 +206,28 @@ test('FINs are followed by sequence numbers', async (t) => {
     assert.equal(await closes([...open, ...frames.slice(0, 3)]), false);
   });
 });
+
+test('a SYN has a sequence number of its own before that of the FIN it comes with', async () => {
+  const frames = (acknowledged: number): TimedFrame[] => [
+    fromClient(0, { flags: 'SF', seq: 1000 }),
+    fromServer(0.1, { flags: 'FA', seq: 5000, ack: acknowledged }),
+    fromClient(0.2, { seq: 1002, ack: 5001 }),
+  ];
+  const only = async (acknowledged: number): Promise<string> => {
+    const { flowRecords } = await meterFrames(frames(acknowledged));
+    assert.equal(flowRecords.length, 1);
+    return flowRecords[0].endReason;
+  };
+  assert.equal(await only(1002), 'end', 'SYN and FIN acknowledged');
+  assert.equal(await only(1001), 'forced', 'only the SYN acknowledged: the connection is still open');
+});
+
+test('a SYN counts in the sequence of data: the byte before them is none that was missing', async () => {
+  const frames = [
+    fromClient(0, { flags: 'S', seq: 1000 }),
+    fromClient(0.1, { seq: 1001 }, 10),
+    fromClient(0.2, { seq: 1000 }, 1),
+  ];
+  const { flowRecords } = await meterFrames(frames, { features: ['outOfOrder', 'retransmissions'] });
+  assert.equal(flowRecords[0].outOfOrder ?? 0, 0, JSON.stringify(flowRecords[0]));
+});

@@ -155,6 +155,25 @@ test('errors that quote what is in no flow say what they are about all the same'
   }
 });
 
+test('quotes of flows that have ended make room for others', async () => {
+  // Two lots of errors, together more than are kept at one time; between them flows that take the rows of the first lot.
+  const many = 40_000;
+  const stranger = ip(A4, B4, 17, udp(1, 2));
+  const host = (lot: number, n: number): string => `10.${lot}.${n >> 8}.${n & 255}`;
+  const error = (at: number, lot: number, n: number): TimedFrame =>
+    timed([at, ipv4(host(lot, n), A4, 1, icmp(3, 1, stranger))])[0];
+  const numbers = Array.from({ length: many }, (_, n) => n);
+  const frames = [
+    ...numbers.map((n) => error(0, 1, n)),
+    ...numbers.map((n) => timed([100, ip(host(2, n), B4, 17, udp(1, 2))])[0]),
+    ...numbers.map((n) => error(100, 3, n)),
+  ];
+  const { flowRecords, noticed } = await meterFrames(frames, { maxFlows: 100_000 });
+  assert.equal(flowRecords.length, 3 * many);
+  assert.equal(noticed.quoteDropped, undefined);
+  assert.equal(flowRecords.filter((record) => record.about !== undefined).length, 2 * many);
+});
+
 test('errors with a quote that is cut or damaged are metered all the same', async () => {
   const quoted = ip(A4, B4, 17, udp(1, 2, zeros(8)));
   for (const length of [0, 4, 19, 20, 21, 24]) {
