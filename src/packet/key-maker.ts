@@ -105,13 +105,11 @@ export class KeyMaker {
     const ports = batch.ports[i];
     const hasPorts = (meta & KeyKind.ports) !== 0;
     const swap = this.bidirectional && (order > 0 || (order === 0 && hasPorts && ports >>> 16 > (ports & 0xffff)));
-    batch.direction[i] = swap ? 1 : 0;
-    if (swap) {
-      if (hasPorts) batch.ports[i] = (ports << 16) | (ports >>> 16);
-    }
-    // The answer comes from who was asked.
+    if (swap && hasPorts) batch.ports[i] = (ports << 16) | (ports >>> 16);
+    // The answer comes from who was asked; where a host asks itself, only that tells the two directions apart.
     const answer = (batch.marks[i] & Mark.icmpReply) !== 0;
-    if (swap === answer) batch.meta[i] = meta & ~KeyKind.reversed;
+    if (swap === answer || order === 0) batch.meta[i] = meta & ~KeyKind.reversed;
+    batch.direction[i] = swap || (order === 0 && answer && this.bidirectional) ? 1 : 0;
     return swap;
   }
 

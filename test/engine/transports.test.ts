@@ -282,3 +282,23 @@ test('cut by the snap length: the real lengths count', async () => {
   const short = await meterFrames([{ at: 0, bytes: bytes.subarray(0, 36), wire: bytes.length }]);
   assert.deepEqual(short.refused, { transportShort: 1 });
 });
+
+test('a host that pings itself has one flow, with replies', async () => {
+  for (const [self, protocol, ask, reply] of [
+    ['127.0.0.1', 1, 8, 0],
+    ['::1', 58, 128, 129],
+  ] as const) {
+    const frames = timed(
+      [0, ip(self, self, protocol, icmp(ask, 0))],
+      [0.1, ip(self, self, protocol, icmp(reply, 0))],
+      [1, ip(self, self, protocol, icmp(ask, 0))],
+      [1.1, ip(self, self, protocol, icmp(reply, 0))],
+    );
+    for (const order of [frames, [...frames].slice(1)]) {
+      const { flowRecords } = await meterFrames(order);
+      assert.equal(flowRecords.length, 1);
+      assert.deepEqual([flowRecords[0].packets, flowRecords[0].reversePackets], [order.length - 2, 2]);
+      assert.equal(flowRecords[0].icmp?.type, ask);
+    }
+  }
+});
