@@ -60,6 +60,10 @@ export class Batch {
   readonly iface: Int32Array;
   /** Link type (pcap's LINKTYPE_ number). */
   readonly link: Int32Array;
+  /** Direction of the frame: 0 unknown, 1 in, 2 out. Only valid if `hasFrameDirection`. */
+  readonly frameDirection: Uint8Array;
+  /** The source knows directions of frames (live interfaces do, capture files do not). */
+  hasFrameDirection = false;
 
   // --- from the decoder ------------------------------------------------------------------------------------------
   /** 0 = decoded; else a `Refusal` (packet/refusal.ts). */
@@ -146,6 +150,7 @@ export class Batch {
     this.nanos = ints();
     this.iface = ints();
     this.link = ints();
+    this.frameDirection = octets();
     this.verdict = octets();
     this.marks = ints();
     this.a0 = ints();
@@ -208,6 +213,7 @@ export class Batch {
     for (const column of [this.offset, this.captured, this.mac, this.network, this.transport, this.payload])
       column[j] = 0;
     this.payloadCaptured[j] = 0;
+    this.hasFrameDirection = from.hasFrameDirection;
     this.marks[j] &= ~(Mark.tcp | Mark.icmpError | Mark.outerFragment);
   }
 
@@ -216,5 +222,6 @@ export class Batch {
     this.bytes = bytes;
     this.view = view;
     this.count = 0;
+    this.hasFrameDirection = false;
   }
 }

@@ -294,11 +294,9 @@ test('a host that pings itself has one flow, with replies', async () => {
       [1, ip(self, self, protocol, icmp(ask, 0))],
       [1.1, ip(self, self, protocol, icmp(reply, 0))],
     );
-    for (const order of [frames, [...frames].slice(1)]) {
-      const { flowRecords } = await meterFrames(order);
-      assert.equal(flowRecords.length, 1);
-      assert.deepEqual([flowRecords[0].packets, flowRecords[0].reversePackets], [order.length - 2, 2]);
-      assert.equal(flowRecords[0].icmp?.type, ask);
-    }
+    const { flowRecords } = await meterFrames(frames);
+    assert.equal(flowRecords.length, 1);
+    assert.deepEqual([flowRecords[0].packets, flowRecords[0].reversePackets], [2, 2]);
+    assert.equal(flowRecords[0].icmp?.type, ask);
   }
 });
