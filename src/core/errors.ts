@@ -19,6 +19,10 @@ export const ErrorCode = {
   output: 'RHEO_OUTPUT',
   /** A worker thread failed. */
   worker: 'RHEO_WORKER',
+  /** A daemon that does not answer, one that answers already where another shall, or a broken conversation with it. */
+  control: 'RHEO_CONTROL',
+  /** What is asked is not allowed: token, Host, Origin, rights of a socket. */
+  access: 'RHEO_ACCESS',
 } as const;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 

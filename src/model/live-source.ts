@@ -1,8 +1,9 @@
 import type { Interface, PacketSource } from './source.js';
 
 /**
- * One interface under observation, as of now. kernel = packets + dropped + waiting, at every moment; `waiting` is 0 when the
- * source has been stopped and drained.
+ * One interface under observation, as of now. kernel = packets + duplicates + dropped + waiting, at every moment; `waiting`
+ * is 0 when the source has been stopped and drained. Where one ring hears all interfaces ('any'), the first entry stands
+ * for what the kernel counts for all of them together, and has no packets of its own.
  */
 export interface LiveInterface extends Interface {
   /** Number that the kernel gives it (ifIndex); 0 for several in one. */

@@ -4,6 +4,18 @@ export interface Time {
   readonly nanos: number;
 }
 
+/** What became of the records that an export target got: received = sent + dropped, by reason, + waiting. */
+export interface TargetSummary {
+  /** As the user gave it. */
+  readonly url: string;
+  readonly received: number;
+  readonly sent: number;
+  readonly dropped: Readonly<Record<string, number>>;
+  readonly waiting: number;
+  /** What went wrong last. */
+  readonly lastError?: string | undefined;
+}
+
 /** What a run did: the loss ledger of reading. Sums that must balance are checked by `control/report.ts`. */
 export interface Summary {
   /** Packets that the source handed out. */
@@ -37,6 +49,8 @@ export interface Summary {
   /** Wall time of the run in seconds. */
   elapsed: number;
   warnings: string[];
+  /** Export targets, where there are any. */
+  targets?: readonly TargetSummary[];
   /** True if every sum of the ledger balances; else `imbalance` says which does not. */
   balanced: boolean;
   imbalance: string[];

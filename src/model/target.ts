@@ -43,6 +43,8 @@ export interface Target extends RecordSink {
 export interface ExportContext {
   /** Record fields beyond the core ones (features), in order. */
   readonly fields: readonly RecordField[];
+  /** Parts added to the flow key (`RecordLayout.keyParts`): their members come before those of the features. */
+  readonly keyParts?: readonly string[];
   readonly interfaces: () => readonly Interface[];
   /** The ledger, for options records. */
   readonly summary: () => Pick<Summary, 'packets' | 'octets' | 'decoded' | 'refused' | 'dropped' | 'flows' | 'records'>;

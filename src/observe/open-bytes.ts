@@ -1,5 +1,7 @@
 import { constants, fstatSync, openSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
+import { isMainThread } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { type ByteSource, PrefixedBytes } from './bytes.js';
 import { FileBytes, FollowBytes } from './file-bytes.js';
@@ -59,7 +61,9 @@ function openStandardInput(): OpenedInput {
   }
   if (stats.isDirectory()) throw inputError('standard input', Object.assign(new Error(), { code: 'EISDIR' }));
   if (stats.isFIFO() || stats.isSocket()) {
-    return { bytes: new StreamBytes('standard input', process.stdin), live: true, again: false };
+    // In a worker thread process.stdin is not the descriptor, but a stream of its own that is empty.
+    const stream = isMainThread ? process.stdin : new Socket({ fd: STDIN_FD, readable: true, writable: false });
+    return { bytes: new StreamBytes('standard input', stream), live: true, again: false };
   }
   const size = stats.isFile() ? stats.size : undefined;
   return { bytes: new FileBytes('standard input', STDIN_FD, size), live: false, again: false };
