@@ -63,6 +63,13 @@ export interface Loss extends Summary {
   targets: TargetStatus[];
   /** By shard. */
   threads: { shard: number; packets: number; decoded: number; opened: number; live: number; records: number }[];
+  /**
+   * Records of ended flows that are on their way from the threads to the targets; that were dropped on that way, as the main
+   * thread was too slow; that went down with a thread that failed. Flows ended = records + these three + deleted.
+   */
+  recordsWaiting: number;
+  recordsDropped: number;
+  recordsLost: number;
   /** Live queries and subscribers: records dropped from queues of slow readers. */
   subscribersDropped: number;
   /** One sentence: what was lost, or that nothing was. */
