@@ -27,7 +27,7 @@ function bash(): string {
   for (const command of COMMANDS) {
     let values = '';
     for (const flag of command.flags) {
-      if (flag.kind === 'switch') continue;
+      if (flag.kind === 'switch' || flag.optional !== undefined) continue;
       const names = [`--${flag.name}`, ...(flag.short === undefined ? [] : [`-${flag.short}`])].join('|');
       const choices = flagChoices(flag);
       if (flag.kind === 'file') values += `        ${names}) COMPREPLY=($(compgen -f -- "$current")); return ;;\n`;
@@ -93,7 +93,7 @@ function zshFlag(flag: FlagSpec): string {
   else if (flag.kind !== 'switch') {
     const choices = flagChoices(flag).map(zshText);
     const message = zshText(flag.placeholder ?? 'value');
-    if (choices.length === 0) value = `:${message}:`;
+    if (choices.length === 0) value = `${flag.optional === undefined ? ':' : '::'}${message}:`;
     else if (flag.kind === 'list') value = `:${message}:_values -s , ${flag.name} ${choices.join(' ')}`;
     else value = `:${message}:(${choices.join(' ')})`;
   }
@@ -157,7 +157,7 @@ function fish(): string {
       const short = flag.short === undefined ? '' : ` -s ${flag.short}`;
       let value = '';
       if (flag.kind === 'file') value = ' -r -F';
-      else if (flag.kind !== 'switch') {
+      else if (flag.kind !== 'switch' && flag.optional === undefined) {
         const choices = flagChoices(flag);
         const list = choices.join(' ');
         if (choices.length === 0) value = ' -x';

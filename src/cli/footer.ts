@@ -53,6 +53,16 @@ function list(counters: Readonly<Record<string, number>>, names: Readonly<Record
     .join(', ');
 }
 
+/** Refusals with their reasons, the largest first: `7 not IP, 3 cut IP header`. */
+export function refusalList(refused: Readonly<Record<string, number>>): string {
+  return list(refused, REASONS);
+}
+
+/** Counts by names that have no words of their own, the largest first: `60 idle, 40 end`. */
+export function countList(counters: Readonly<Record<string, number>>): string {
+  return list(counters, {});
+}
+
 function seconds(from: Time, to: Time): number {
   return Math.max(0, to.seconds - from.seconds + (to.nanos - from.nanos) / 1e9);
 }
@@ -74,6 +84,7 @@ export function hasLoss(summary: Summary): boolean {
     any(summary.damaged) ||
     (summary.flows.ended.resources ?? 0) > 0 ||
     summary.warnings.length > 0 ||
+    (summary.targets ?? []).some(({ dropped }) => any(dropped)) ||
     !summary.balanced
   );
 }
@@ -93,6 +104,27 @@ export function summaryLine(summary: Summary): string {
     text += `; read in ${durationForPeople(summary.elapsed)}, ${scaled(summary.packets / summary.elapsed, 'packets/s')}`;
   }
   return text;
+}
+
+const DROPS: Readonly<Record<string, string>> = {
+  queueFull: 'as the queue was full',
+  unreachable: 'as it cannot be reached',
+  connectionLost: 'with a connection that broke',
+  diskFull: 'as the disk is full',
+  ioError: 'as they could not be written',
+  tooLong: 'in messages too long for the path',
+  notIpv4: 'that are not IPv4',
+  tooLarge: 'too large for a message',
+  closed: 'at the end',
+};
+
+/** A line for each export target: what it got, and why not all of it. */
+export function targetLines({ targets = [] }: Summary): string[] {
+  return targets.map(({ url, sent, dropped, lastError }) => {
+    const lost = list(dropped, DROPS);
+    const why = lost !== '' && lastError !== undefined ? ` (${safeText(lastError)})` : '';
+    return `exported to ${safeText(url)}: ${plural(sent, 'record')}${lost === '' ? '' : `; dropped: ${lost}`}${why}`;
+  });
 }
 
 /** Lines on what was not counted, and why; none if there is nothing to say. */

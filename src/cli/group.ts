@@ -1,4 +1,5 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { didYouMean } from '../core/suggest.js';
 import { addressText } from '../model/address.js';
 import { endpoint } from '../model/core-fields.js';
 import { PROTOCOL_NAMES } from '../model/protocols.js';
@@ -10,7 +11,6 @@ import { KeyKind } from '../packet/key.js';
 import { GroupTable, SUMS, Sum } from './group-table.js';
 import { endpointPort } from './order.js';
 import { GROUP_KEYS, type GroupKey } from './spec.js';
-import { didYouMean } from './suggest.js';
 
 export interface GroupBy {
   readonly key: GroupKey;

@@ -1,4 +1,4 @@
-import { COMMANDS, type CommandSpec, EXIT_CODES, type FlagSpec } from './spec.js';
+import { COMMANDS, type CommandSpec, EXIT_CODES, type FlagSpec, type VerbSpec } from './spec.js';
 
 /** Texts of --help, from the table of commands. */
 
@@ -19,9 +19,18 @@ export function wrap(text: string, indent: string, width: number = WRAP): string
   return lines.join(`\n${indent}`);
 }
 
+function placeholder({ placeholder: text = 'VALUE', optional }: FlagSpec): string {
+  return optional === undefined ? text : `[${text}]`;
+}
+
+/** `timeouts [set CLASS=TIME…]` */
+export function verbUsage(verb: VerbSpec): string {
+  return verb.operands === undefined ? verb.name : `${verb.name} ${verb.operands}`;
+}
+
 /** `-r, --read FILE` */
 export function flagUsage(flag: FlagSpec): string {
-  const value = flag.placeholder === undefined ? '' : ` ${flag.placeholder}`;
+  const value = flag.placeholder === undefined ? '' : ` ${placeholder(flag)}`;
   return `${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${value}`;
 }
 
@@ -41,20 +50,29 @@ export function groupsOf(command: CommandSpec): Map<string, FlagSpec[]> {
 
 const FLAG_COLUMN = 28;
 
+/** The usage, and blanks up to the column of the texts, on a line of its own if it is long. */
+function entry(usage: string): string {
+  return usage.length < FLAG_COLUMN - 1 ? usage.padEnd(FLAG_COLUMN) : `${usage}\n${' '.repeat(FLAG_COLUMN)}`;
+}
+
 export function commandHelp(command: CommandSpec): string {
   let text = `${command.synopsis}\n\n`;
   for (const paragraph of command.description) text += `${wrap(paragraph, '')}\n`;
+  if (command.verbs !== undefined) {
+    text += '\nVerbs:\n';
+    for (const verb of command.verbs) {
+      text += `${entry(`  ${verbUsage(verb)}`)}${wrap(verb.summary, ' '.repeat(FLAG_COLUMN))}\n`;
+    }
+  }
   for (const [group, flags] of groupsOf(command)) {
     text += `\n${group}:\n`;
     for (const flag of flags) {
       const usage = `  ${flag.short === undefined ? '    ' : ''}${flagUsage(flag)}`;
-      const gap =
-        usage.length < FLAG_COLUMN - 1 ? ' '.repeat(FLAG_COLUMN - usage.length) : `\n${' '.repeat(FLAG_COLUMN)}`;
-      text += `${usage}${gap}${wrap(flagText(flag), ' '.repeat(FLAG_COLUMN))}\n`;
+      text += `${entry(usage)}${wrap(flagText(flag), ' '.repeat(FLAG_COLUMN))}\n`;
     }
   }
   if (command.flags.length > 0) {
-    text += `\n${wrap('Every flag can be set by an environment variable: --idle-timeout by RHEO_IDLE_TIMEOUT, --json by RHEO_JSON=1. The flag wins.', '')}\n`;
+    text += `\n${wrap('Flags can be set by environment variables: --idle-timeout by RHEO_IDLE_TIMEOUT, --json by RHEO_JSON=1. The flag wins.', '')}\n`;
   }
   text += '\nExamples:\n';
   for (const example of command.examples) text += `  ${example.command}\n      ${example.explanation}\n`;

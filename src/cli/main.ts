@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { closest } from '../core/suggest.js';
 import { parseArguments } from './parse.js';
 import { COMMANDS, type CommandSpec, findCommand, SHELLS, type Shell } from './spec.js';
-import { closest } from './suggest.js';
 
 /** Output of the small commands. */
 async function print(text: string): Promise<void> {
@@ -60,9 +60,15 @@ async function run(args: readonly string[]): Promise<number> {
   switch (command.name) {
     case 'read':
       return (await import('./commands/read.js')).runRead(parsed);
+    case 'ctl':
+      return (await import('./commands/ctl.js')).runCtl(parsed);
+    case 'run':
+      return (await import('./commands/run.js')).runRun(parsed, await version());
+    case 'config':
+      return (await import('./commands/config.js')).runConfig(parsed);
     case 'demo':
       expectOperands(command, operands, 0);
-      return (await import('./commands/demo.js')).runDemo();
+      return (await import('./commands/demo.js')).runDemo(parsed, await version());
     case 'help':
       expectOperands(command, operands, 1);
       return help(operands[0] === undefined ? undefined : commandNamed(operands[0]));

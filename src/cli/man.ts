@@ -19,7 +19,8 @@ function quoted(text: string): string {
 }
 
 function flagEntry(flag: FlagSpec): string {
-  const value = flag.placeholder === undefined ? '' : ` \\fI${roff(flag.placeholder)}\\fR`;
+  const [open, close] = flag.optional === undefined ? ['', ''] : ['[', ']'];
+  const value = flag.placeholder === undefined ? '' : ` ${open}\\fI${roff(flag.placeholder)}\\fR${close}`;
   const short = flag.short === undefined ? '' : `\\fB\\-${flag.short}\\fR, `;
   let text = `.TP\n${short}\\fB\\-\\-${roff(flag.name)}\\fR${value}\n${roff(sentence(flag.summary))}\n`;
   if (flag.fallback !== undefined) text += `Default: ${roff(flag.fallback)}.\n`;
@@ -36,6 +37,11 @@ function commandSection(command: CommandSpec): string {
   let text = `.SS ${quoted(command.synopsis)}\n`;
   // A paragraph macro right behind the heading would be one too many.
   text += command.description.map((paragraph) => `${roff(paragraph)}\n`).join('.PP\n');
+  if (command.verbs !== undefined) text += '.PP\n\\fBVerbs\\fR\n';
+  for (const verb of command.verbs ?? []) {
+    text += `.TP\n\\fB${roff(verb.name)}\\fR${verb.operands === undefined ? '' : ` ${roff(verb.operands)}`}\n`;
+    text += `${roff(sentence(verb.summary))}\n`;
+  }
   for (const [group, flags] of groupsOf(command)) {
     text += `.PP\n\\fB${group}\\fR\n`;
     for (const flag of flags) text += flagEntry(flag);

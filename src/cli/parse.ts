@@ -1,11 +1,14 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { TIME_PATTERN } from '../core/quantity.js';
+import { didYouMean } from '../core/suggest.js';
 import { type CommandSpec, EXCLUSIVE, environmentName, type FlagSpec } from './spec.js';
-import { didYouMean } from './suggest.js';
 import { type FlagValue, parseValue } from './values.js';
 
 export interface ParsedArguments {
   /** Flag name → its value, or its values if it may be repeated. Only those that were given. */
   readonly values: ReadonlyMap<string, FlagValue | readonly FlagValue[]>;
+  /** Names of flags whose values come from the environment. */
+  readonly fromEnvironment: ReadonlySet<string>;
   /** Operands before `--`. */
   readonly operands: readonly string[];
   /** Operands after `--`; undefined if there was none. */
@@ -24,6 +27,7 @@ function unknownFlag(command: CommandSpec, name: string, dashes: string): RheoEr
 /** Reads the flags and operands of a command; flags and operands may stand in any order, `--` ends the flags. */
 class Reader {
   readonly values = new Map<string, FlagValue | FlagValue[]>();
+  readonly fromEnvironment = new Set<string>();
   readonly operands: string[] = [];
   rest: string[] | undefined;
   help = false;
@@ -66,7 +70,8 @@ class Reader {
       this.values.set(name, true);
       return;
     }
-    this.#set(flag, attached ?? this.#take(flag, `--${name}`), `--${name}`);
+    const value = attached ?? this.#optional(flag) ?? this.#take(flag, `--${name}`);
+    this.#set(flag, value, `--${name}`);
   }
 
   /** `-n`, several switches together `-nq`, a value attached `-rFILE` or behind `-r FILE`. */
@@ -84,9 +89,19 @@ class Reader {
         continue;
       }
       const attached = letters.slice(k + 1);
-      this.#set(flag, attached === '' ? this.#take(flag, `-${letter}`) : attached, `-${letter}`);
+      const text = attached === '' ? (this.#optional(flag) ?? this.#take(flag, `-${letter}`)) : attached;
+      this.#set(flag, text, `-${letter}`);
       return;
     }
+  }
+
+  /** Value of a flag that needs none: what follows if it is a time, else what the table says. */
+  #optional(flag: FlagSpec): string | undefined {
+    if (flag.optional === undefined) return undefined;
+    const next = this.#arguments[this.#next];
+    if (next === undefined || !TIME_PATTERN.test(next)) return flag.optional;
+    this.#next++;
+    return next;
   }
 
   #take(flag: FlagSpec, where: string): string {
@@ -131,11 +146,8 @@ function checkExclusive(values: ReadonlyMap<string, unknown>): void {
  * Values of flags that were not given, from RHEO_*; repeated flags take a list with blanks between. What contradicts a flag
  * that was given is left out: the command line wins.
  */
-function fromEnvironment(
-  command: CommandSpec,
-  environment: NodeJS.ProcessEnv,
-  values: Map<string, FlagValue | FlagValue[]>,
-): void {
+function takeEnvironment(command: CommandSpec, environment: NodeJS.ProcessEnv, reader: Reader): void {
+  const { values } = reader;
   const given = new Map(values);
   for (const flag of command.flags) {
     if (flag.environment === false || given.has(flag.name) || isExcluded(flag.name, given)) continue;
@@ -143,17 +155,17 @@ function fromEnvironment(
     const text = environment[name];
     if (text === undefined || text === '') continue;
     if (flag.repeat === true) {
+      const parts = text.trim().split(/\s+/);
       values.set(
         flag.name,
-        text
-          .trim()
-          .split(/\s+/)
-          .map((part) => parseValue(flag, part, name)),
+        parts.map((part) => parseValue(flag, part, name)),
       );
     } else {
       const value = parseValue(flag, text, name);
-      if (value !== false) values.set(flag.name, value);
+      if (value === false) continue;
+      values.set(flag.name, value);
     }
+    reader.fromEnvironment.add(flag.name);
   }
 }
 
@@ -170,7 +182,7 @@ export function parseArguments(
   const reader = new Reader(command, args);
   reader.run();
   if (!reader.help) {
-    fromEnvironment(command, environment, reader.values);
+    takeEnvironment(command, environment, reader);
     checkExclusive(reader.values);
   }
   return reader;

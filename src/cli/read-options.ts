@@ -1,11 +1,11 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { didYouMean } from '../core/suggest.js';
 import type { MeterOptions, ReadOptions, Sampling, TimeoutClass, WhenFull } from '../model/options.js';
 import { TIMEOUT_CLASSES } from '../model/options.js';
 import { type BaseKey, KEY_PARTS, type KeyOptions, type KeyPart } from '../packet/key.js';
 import type { TunnelName } from '../packet/tunnel.js';
 import type { ParsedArguments } from './parse.js';
 import type { TrackLevel } from './spec.js';
-import { didYouMean } from './suggest.js';
 import type { ClassTime } from './values.js';
 
 type Values = ParsedArguments['values'];

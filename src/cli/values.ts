@@ -1,7 +1,8 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { parseInteger as integerOf, TIME_WANTED, parseTime as timeOf } from '../core/quantity.js';
+import { didYouMean } from '../core/suggest.js';
 import type { Sampling } from '../model/options.js';
 import type { FlagSpec } from './spec.js';
-import { didYouMean } from './suggest.js';
 
 /** Value of one flag: true for a switch, the number of ms for a time … */
 export type FlagValue = boolean | number | string | readonly string[] | ClassTime | Sampling;
@@ -12,49 +13,21 @@ export interface ClassTime {
   readonly ms: number;
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-};
-/** Longest time that is taken: about 136 years, so that seconds fit 32 bits. */
-const MAX_TIME_MS = 2 ** 32 * 1000;
-
 function bad(where: string, text: string, wanted: string): RheoError {
   return new RheoError(ErrorCode.usage, `${where}: '${text}' is not ${wanted}`);
 }
 
-/**
- * Time as softflowd writes it, in ms: numbers with the units ms, s, m, h, d, w one after the other, largest first or not;
- * a number without a unit is seconds.
- */
+/** Time in ms (core/quantity.ts). */
 export function parseTime(text: string, where: string): number {
-  const wanted = 'a time such as 500ms, 30s, 5m, 1h30m or 2d';
-  if (/^\d+(\.\d+)?$/.test(text)) return checkTime(Number(text) * 1000, text, where, wanted);
-  const parts = text.toLowerCase().match(/^(\d+(\.\d+)?(ms|[smhdw]))+$/);
-  if (parts === null) throw bad(where, text, wanted);
-  let ms = 0;
-  for (const [, number, unit] of text.toLowerCase().matchAll(/(\d+(?:\.\d+)?)(ms|[smhdw])/g)) {
-    ms += Number(number) * UNIT_MS[unit];
-  }
-  return checkTime(ms, text, where, wanted);
+  const ms = timeOf(text);
+  if (ms === undefined) throw bad(where, text, TIME_WANTED);
+  return ms;
 }
-
-function checkTime(ms: number, text: string, where: string, wanted: string): number {
-  if (!(ms <= MAX_TIME_MS)) throw bad(where, text, `${wanted}: it is too long`);
-  return Math.round(ms);
-}
-
-const MULTIPLIER: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
 
 /** Whole number, also as 64k, 2M, 1_000_000. */
 export function parseInteger(text: string, where: string, min: number, max: number): number {
-  const match = /^(\d[\d_]*)([kmg]?)$/i.exec(text);
-  if (match === null) throw bad(where, text, 'a whole number');
-  const value = Number(match[1].replaceAll('_', '')) * MULTIPLIER[match[2].toLowerCase()];
+  const value = integerOf(text);
+  if (value === undefined) throw bad(where, text, 'a whole number');
   if (value < min || value > max) throw bad(where, text, `a number from ${min} to ${max}`);
   return value;
 }

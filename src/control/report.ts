@@ -48,6 +48,8 @@ export interface ShardReport {
   ended: Float64Array;
   peak: number;
   records: number;
+  /** Flows that were in the table when their thread ended without handing them out. */
+  lost?: number;
 }
 
 export function shardReport(shard: Shard, tally: Tally): ShardReport {
@@ -75,8 +77,11 @@ export type Ledger = Pick<
   'packets' | 'wireBytes' | 'decoded' | 'octets' | 'refused' | 'noticed' | 'flows' | 'records' | 'first' | 'last'
 > & { imbalance: string[] };
 
-/** Adds up the shards. Each has seen all packets and judged its own. */
-export function ledger(reports: readonly ShardReport[]): Ledger {
+/**
+ * Adds up the shards.
+ * @param seen `all`: each has seen all packets and judged its own (files); `own`: each has been given its own (live)
+ */
+export function ledger(reports: readonly ShardReport[], seen: 'all' | 'own' = 'all'): Ledger {
   const [head] = reports;
   const refused: Record<string, number> = {};
   const noticed: Record<string, number> = {};
@@ -103,6 +108,8 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
   const live = sum((report) => report.live);
   const records = sum((report) => report.records);
   const over = Object.values(ended).reduce((all, one) => all + one, 0);
+  const lost = sum((report) => report.lost ?? 0);
+  if (lost !== 0) ended.lost = lost;
   const imbalance: string[] = [];
   const equal = (what: string, left: number, right: number): void => {
     if (left !== right) imbalance.push(`${what}: ${left} ≠ ${right}`);
@@ -113,22 +120,35 @@ export function ledger(reports: readonly ShardReport[]): Ledger {
   }
   // Shards that were interrupted have not come equally far: then only what was judged is known to be read.
   const together = reports.every((report) => report.packets === head.packets);
-  const packets = together ? head.packets : decoded + refusals;
+  const all = together ? head.packets : decoded + refusals;
+  const packets = seen === 'own' ? sum((report) => report.packets) : all;
   equal('packets = decoded + refused', packets, decoded + refusals);
   equal('packets decoded = packets in flows', decoded, metered);
-  equal('flows opened = live + ended', opened, live + over);
+  equal('flows opened = live + ended', opened, live + over + lost);
   equal('flows ended = records + deleted', over, records + (ended.deleted ?? 0));
   return {
     packets,
-    wireBytes: head.wireBytes,
+    wireBytes: seen === 'own' ? sum((report) => report.wireBytes) : head.wireBytes,
     decoded,
     octets: sum((report) => report.octets),
     refused,
     noticed,
     flows: { opened, live, ended, peak: sum((report) => report.peak) },
     records,
-    first: head.first,
-    last: head.last,
+    first: seen === 'own' ? extreme(reports, 'first', -1) : head.first,
+    last: seen === 'own' ? extreme(reports, 'last', 1) : head.last,
     imbalance,
   };
+}
+
+/** The earliest (sign −1) or latest (1) of the shards' times. */
+function extreme(reports: readonly ShardReport[], which: 'first' | 'last', sign: number): Time | undefined {
+  let best: Time | undefined;
+  for (const report of reports) {
+    const time = report[which];
+    if (time === undefined) continue;
+    const later = best === undefined ? 1 : sign * (time.seconds - best.seconds || time.nanos - best.nanos);
+    if (later > 0) best = time;
+  }
+  return best;
 }

@@ -239,8 +239,8 @@ test('SIGINT: what there is, and exit code 130', async () => {
   assert.ok(records.length > 100, String(records.length));
 });
 
-test('the demo needs nothing and says what comes next', () => {
-  const { code, out, err } = rheo(['demo']);
+test('the sample of the demo needs nothing and says what comes next', () => {
+  const { code, out, err } = rheo(['demo', '--sample']);
   assert.equal(code, 0, err);
   assert.ok(out.split('\n').length > 5);
   assert.match(err, /Next: npx rheo read FILE/);

@@ -4,7 +4,7 @@ import { splitOperands } from '../../src/cli/operands.js';
 import { type ParsedArguments, parseArguments } from '../../src/cli/parse.js';
 import { readOptions } from '../../src/cli/read-options.js';
 import { environmentName, FEATURE_NAMES, findCommand } from '../../src/cli/spec.js';
-import { closest } from '../../src/cli/suggest.js';
+import { closest } from '../../src/core/suggest.js';
 import { featureNames } from '../../src/meter/features/index.js';
 import { TIMEOUT_CLASSES } from '../../src/model/options.js';
 

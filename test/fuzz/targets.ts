@@ -5,6 +5,7 @@ import { DECODER_TARGETS } from './decoder-target.js';
 import { LIBRARY_TARGETS } from './library-target.js';
 import { READER_TARGETS } from './reader-target.js';
 import { ROAD_TARGETS } from './road-target.js';
+import { RPC_TARGETS } from './rpc-target.js';
 import type { Target } from './target.js';
 import { TEXT_TARGETS } from './text-target.js';
 
@@ -14,6 +15,7 @@ export const TARGETS: readonly Target[] = [
   ...LIBRARY_TARGETS,
   ...READER_TARGETS,
   ...TEXT_TARGETS,
+  ...RPC_TARGETS,
 ];
 
 const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');

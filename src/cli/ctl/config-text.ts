@@ -1,0 +1,7 @@
+import { safeLines } from '../text.js';
+
+/** A configuration as YAML. */
+export async function configText(config: unknown): Promise<string> {
+  const { stringify } = await import('yaml');
+  return safeLines(stringify(config));
+}

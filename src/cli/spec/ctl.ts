@@ -1,0 +1,171 @@
+import { GROUP_KEYS } from './read.js';
+import { type CommandSpec, TIME_TEXT, type VerbSpec } from './types.js';
+
+const ASK = 'Daemon';
+const OUTPUT = 'Output';
+const FLOWS = 'Flows';
+
+/** All verbs; `ctl/verbs.ts` does them. */
+export const CTL_VERBS = [
+  { name: 'statistics', summary: 'sums of packets and flows, sizes and ages of ended flows, by protocol' },
+  { name: 'flows', operands: '[FILTER]', summary: 'flows of the table, sorted, a page of them' },
+  { name: 'top', operands: 'KEY [FILTER]', summary: `flows of the table added up by KEY: ${GROUP_KEYS.join(', ')}` },
+  { name: 'dump-flows', operands: '[FILTER]', summary: 'all flows of the table, one JSON object a line, in no order' },
+  { name: 'expire', operands: 'FILTER', summary: 'end these flows now, with records' },
+  { name: 'expire-all', summary: 'end all flows now, with records' },
+  { name: 'delete', operands: 'FILTER', summary: 'forget these flows, without records' },
+  { name: 'delete-all', summary: 'forget all flows, without records' },
+  {
+    name: 'timeouts',
+    operands: '[set CLASS=TIME…]',
+    summary: 'show the timeouts, or change some; CLASS may be idle or active',
+  },
+  { name: 'loss', summary: 'the loss ledger: what came in, went out and was lost, and the verdict' },
+  { name: 'interfaces', summary: 'the interfaces and their counters' },
+  { name: 'health', summary: 'whether all is well, and if not, why' },
+  { name: 'metrics', summary: 'all counters in the text format of Prometheus' },
+  { name: 'subscribe', operands: 'records|statistics|events', summary: 'what happens, as it happens' },
+  { name: 'start-gather', summary: 'take packets again' },
+  { name: 'stop-gather', summary: 'take no packets until start-gather' },
+  { name: 'send-template', summary: 'send templates to all collectors again' },
+  {
+    name: 'log-level',
+    operands: '[LEVEL]',
+    summary: 'show or set the level of the log: silent, fatal, error, warn, info, debug, trace',
+  },
+  { name: 'debug+', summary: 'log more' },
+  { name: 'debug-', summary: 'log less' },
+  { name: 'config', summary: 'the configuration in force, without secrets' },
+  { name: 'reload', summary: 'read the configuration file again' },
+  { name: 'version', summary: 'version, process and start of the daemon' },
+  { name: 'shutdown', summary: 'end all flows, hand them out, stop; waits until the daemon is gone' },
+  { name: 'exit', summary: 'stop at once, without handing out flows' },
+] as const satisfies readonly VerbSpec[];
+
+export type VerbName = (typeof CTL_VERBS)[number]['name'];
+
+export const CTL: CommandSpec = {
+  name: 'ctl',
+  synopsis: 'rheo ctl VERB [OPERANDS] [FLAGS]',
+  summary: 'ask and steer a running daemon',
+  description: [
+    'Asks the daemon that rheo run has started, through its control socket, or over HTTP with --url.',
+    'A FILTER chooses among flows: host 10.0.0.1 and tcp and bytes > 1M and age > 30s. Quote it where the shell would read ' +
+      'it otherwise.',
+    TIME_TEXT,
+  ],
+  verbs: CTL_VERBS,
+  operands: CTL_VERBS.map(({ name }) => name),
+  flags: [
+    {
+      name: 'control-socket',
+      kind: 'file',
+      placeholder: 'PATH',
+      group: ASK,
+      summary: 'control socket of the daemon',
+      fallback: '/run/rheo/control.sock for root, else rheo/control.sock in XDG_RUNTIME_DIR',
+    },
+    {
+      name: 'url',
+      kind: 'text',
+      placeholder: 'URL',
+      group: ASK,
+      summary: 'ask over HTTP: http://127.0.0.1:PORT, https://HOST:PORT',
+    },
+    {
+      name: 'token-file',
+      kind: 'file',
+      placeholder: 'FILE',
+      group: ASK,
+      summary: 'file with the bearer token for --url',
+    },
+    {
+      name: 'ca',
+      kind: 'file',
+      placeholder: 'FILE',
+      group: ASK,
+      summary: 'certificates to trust for https instead of the system’s',
+    },
+    {
+      name: 'cert',
+      kind: 'file',
+      placeholder: 'FILE',
+      group: ASK,
+      summary: 'own certificate for https, where the daemon asks for one',
+    },
+    { name: 'cert-key', kind: 'file', placeholder: 'FILE', group: ASK, summary: 'key of the own certificate' },
+    { name: 'json', kind: 'switch', group: OUTPUT, summary: 'write JSON, one object a line' },
+    {
+      name: 'watch',
+      short: 'w',
+      kind: 'time',
+      placeholder: 'INTERVAL',
+      optional: '2s',
+      group: OUTPUT,
+      summary: 'ask again and again, until Ctrl-C',
+      fallback: 'every 2s',
+      environment: false,
+    },
+    {
+      name: 'every',
+      kind: 'time',
+      placeholder: 'INTERVAL',
+      group: OUTPUT,
+      summary: 'the same with an interval',
+      environment: false,
+    },
+    {
+      name: 'binary',
+      kind: 'switch',
+      group: OUTPUT,
+      summary: 'dump-flows in the binary format (docs/dump-format.md)',
+      environment: false,
+    },
+    { name: 'no-names', short: 'n', kind: 'switch', group: OUTPUT, summary: 'numbers instead of names' },
+    { name: 'no-color', kind: 'switch', group: OUTPUT, summary: 'no colours (also NO_COLOR)' },
+    {
+      name: 'sort',
+      kind: 'text',
+      placeholder: 'MEMBER',
+      group: FLOWS,
+      summary: 'order of flows: a member of the record, or rate',
+      fallback: 'bytes',
+      environment: false,
+    },
+    { name: 'reverse', kind: 'switch', group: FLOWS, summary: 'the smallest first', environment: false },
+    {
+      name: 'limit',
+      kind: 'integer',
+      placeholder: 'N',
+      min: 1,
+      max: 10_000,
+      group: FLOWS,
+      summary: 'most flows or entries of top',
+      fallback: '20',
+      environment: false,
+    },
+    {
+      name: 'offset',
+      kind: 'integer',
+      placeholder: 'N',
+      min: 0,
+      max: 2 ** 31,
+      group: FLOWS,
+      summary: 'flows left out at the beginning',
+      fallback: '0',
+      environment: false,
+    },
+  ],
+  examples: [
+    { command: 'rheo ctl statistics', explanation: 'sums and averages' },
+    {
+      command: "rheo ctl flows 'host 10.0.0.1 and bytes > 1M' --sort rate",
+      explanation: 'some flows, the fastest first',
+    },
+    { command: 'rheo ctl top address --every 1s', explanation: 'who talks most, now' },
+    { command: 'rheo ctl dump-flows | head', explanation: 'the table, as JSON; harmless to the daemon' },
+    { command: 'rheo ctl timeouts set tcp.fin=5s active=1m', explanation: 'change timeouts while it runs' },
+    { command: 'rheo ctl loss', explanation: 'was anything lost?' },
+    { command: 'rheo ctl subscribe records --json', explanation: 'records as flows end' },
+  ],
+};

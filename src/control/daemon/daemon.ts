@@ -1,0 +1,431 @@
+import { randomInt } from 'node:crypto';
+import { ErrorCode, RheoError } from '../../core/errors.js';
+import { ScaleSink } from '../../export/scale.js';
+import { openTarget } from '../../export/target.js';
+import { completeTimeouts, idleNanos } from '../../meter/timeouts.js';
+import type { RecordFormat } from '../../model/core-fields.js';
+import type { RecordField } from '../../model/hook.js';
+import type { Timeouts } from '../../model/options.js';
+import { readMembers, recordMembers } from '../../model/read-record.js';
+import type { RecordBatch } from '../../model/record-batch.js';
+import type { ExportContext, Target } from '../../model/target.js';
+import type { HashSeed } from '../../packet/hash.js';
+import type { RpcCounters } from '../../rpc/counters.js';
+import type { FlowObject, Loss, Service } from '../../rpc/service.js';
+import { changedKeys } from '../config/difference.js';
+import { type Config, meterOptions } from '../config/schema.js';
+import { drawSeed } from '../read.js';
+import { redact } from '../redact.js';
+import { completeSettings, type MeterSettings, recordFields } from '../settings.js';
+import { type DaemonClock, every, SYSTEM_CLOCK, within } from './clock.js';
+import { LiveService } from './live-service.js';
+import { lossOf } from './loss.js';
+import type { LiveTask } from './messages.js';
+import { ProcessWatch } from './process-figures.js';
+import { Queries } from './queries.js';
+import { RecordStatistics } from './record-statistics.js';
+import { type ShardHost, WORKER_HOST } from './shard-host.js';
+import { Shards } from './shards.js';
+import { sourceOfConfig } from './source-of-config.js';
+import type { SourceSpec } from './sources.js';
+import { Subscriptions } from './subscriptions.js';
+import { Targets } from './targets.js';
+
+type Level = 'info' | 'warn' | 'error';
+
+export interface DaemonOptions {
+  config: Config;
+  version: string;
+  /** Reads the configuration again, for `reload` from a client. Without it that is refused. */
+  readConfig?: () => Promise<Config>;
+  /** What is worth telling; nothing by default. */
+  log?: (level: Level, message: string) => void;
+  /** Sets the level of the log, if one is given, and returns that in force. */
+  logLevel?: (level?: string) => string;
+  /** Accounts of the control transports, for the metrics. */
+  control?: Readonly<RpcCounters>;
+  /** Opens an export target. Default: `openTarget` of export/. */
+  openTarget?: (url: string, context: ExportContext) => Promise<Target>;
+  /** Called when the targets are open and no thread has started yet: rights that threads shall not have are given up here. */
+  beforeThreads?: () => void;
+  /** Where packets come from. Default: as the configuration says. */
+  source?: SourceSpec;
+  /** Where shards run. Default: a thread each. */
+  host?: ShardHost;
+  clock?: DaemonClock;
+  /** Secret of the flow table's hash. Default: drawn. */
+  seed?: HashSeed;
+}
+
+const TICK_MS = 1000;
+/** A thread that has not looked at its source for so long hangs. */
+const HANGING_MS = 5000;
+/** A stop that makes no progress for so long is forced; one that does, after so long. */
+const STOP_STEP_MS = 500;
+const STOP_MS = 1500;
+const LONGEST_STOP_MS = 30_000;
+/** `exit` waits so long for threads to close their sockets. */
+const EXIT_MS = 1000;
+const CLOSE_MS = 500;
+/** Records a second that are turned into objects for subscribers; the rest is dropped for them, and counted. */
+const TOLD_A_SECOND = 20_000;
+const FANOUT_GROUPS = 1 << 16;
+
+/**
+ * The daemon: shards that meter, targets that get the records, and what it can be asked (`service`). Everything outside comes
+ * in through the options, so that tests bring their own clock, packets and targets.
+ */
+export class Daemon {
+  readonly service: Service;
+  /** The last summary, when all is over, whatever ended it. */
+  readonly ended: Promise<Loss>;
+  readonly startedMs: number;
+  readonly options: DaemonOptions;
+  readonly clock: DaemonClock;
+  readonly shards: Shards;
+  readonly targets: Targets;
+  readonly statistics: RecordStatistics = new RecordStatistics();
+  readonly subscriptions: Subscriptions = new Subscriptions();
+  readonly members: readonly RecordField[];
+  readonly queries: Queries;
+  readonly watch: ProcessWatch = new ProcessWatch();
+  /** Records handed to the targets. */
+  records = 0;
+  /** Records that subscribers did not get. */
+  subscribersDropped = 0;
+  config: Config;
+  timeouts: Timeouts;
+  gathering = true;
+  state: 'new' | 'running' | 'stopping' | 'ended' = 'new';
+  private readonly settings: MeterSettings;
+  private readonly fields: readonly RecordField[];
+  private readonly source: SourceSpec;
+  private readonly seed: HashSeed;
+  private readonly scaler: ScaleSink | undefined;
+  private readonly startedAt: number;
+  private told = 0;
+  private interrupted = false;
+  private stopping: Promise<void> | undefined;
+  private exiting: Promise<void> | undefined;
+  private timers: (() => void)[] = [];
+  private cancelLine: () => void = () => undefined;
+  private looks: number[] = [];
+  private lookedAt: number[] = [];
+  private settleEnded: (loss: Loss) => void = () => undefined;
+
+  /** @throws RheoError usage, filter: the configuration does not fit */
+  constructor(options: DaemonOptions) {
+    const { config } = options;
+    this.options = options;
+    this.config = config;
+    this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.startedMs = this.clock.wallMs();
+    this.startedAt = this.clock.monotonicMs();
+    this.settings = completeSettings(meterOptions(config));
+    this.timeouts = this.settings.timeouts;
+    this.seed = options.seed ?? drawSeed();
+    this.source = options.source ?? sourceOfConfig(config, randomInt(FANOUT_GROUPS));
+    const event = (level: Level, message: string): void => this.event(level, message);
+    this.shards = new Shards(config.threads, (shard) => this.task(shard), options.host ?? WORKER_HOST, this.clock, {
+      records: (batch) => this.takeRecords(batch),
+      event,
+      ended: () => void this.stop(),
+    });
+    this.targets = new Targets(this.clock, event);
+    this.fields = recordFields(config.features, this.shards.interfaces.list);
+    const { sampling } = this.settings;
+    const format: RecordFormat = {
+      communityIdSeed: config.communityIdSeed,
+      ...(sampling === undefined ? {} : { sampling }),
+    };
+    this.members = recordMembers(config.key.extra, this.fields, format);
+    const nowhere = { write: (): void => undefined, close: async (): Promise<void> => undefined };
+    this.scaler = sampling?.scale === true ? new ScaleSink(sampling.n, nowhere) : undefined;
+    this.queries = new Queries({
+      shards: this.shards,
+      clock: this.clock,
+      members: this.members,
+      format,
+      scale: (batch) => void this.scaler?.write(batch),
+      version: options.version,
+    });
+    this.ended = new Promise((resolve) => {
+      this.settleEnded = resolve;
+    });
+    this.service = new LiveService(this);
+  }
+
+  private task(shard: number): Omit<LiveTask, 'accounts'> {
+    const { settings, config, seed, source } = this;
+    const maxFlows = Math.max(1, Math.ceil(settings.maxFlows / config.threads));
+    return {
+      settings: { ...settings, maxFlows, timeouts: this.timeouts },
+      filter: config.filter,
+      seed,
+      shard,
+      shards: config.threads,
+      source,
+    };
+  }
+
+  /** Flows that fit into the tables of all shards. */
+  get maxFlows(): number {
+    return Math.max(1, Math.ceil(this.settings.maxFlows / this.config.threads)) * this.config.threads;
+  }
+
+  get uptimeSeconds(): number {
+    return (this.clock.monotonicMs() - this.startedAt) / 1000;
+  }
+
+  /**
+   * Opens targets and sources. Comes back when all shards observe.
+   * @throws RheoError what cannot be opened; then nothing is left open
+   */
+  async start(): Promise<void> {
+    if (this.state !== 'new') throw new RheoError(ErrorCode.usage, 'the daemon was started already');
+    this.state = 'running';
+    const opened = await this.openTargets(this.config.export);
+    for (const target of opened) this.targets.add(target);
+    try {
+      this.options.beforeThreads?.();
+      await this.shards.start();
+    } catch (error) {
+      this.state = 'ended';
+      await this.targets.close(opened, CLOSE_MS);
+      throw error;
+    }
+    this.watch.start();
+    this.timers.push(every(this.clock, TICK_MS, () => this.tick()));
+    this.lineEvery(this.config.statisticsInterval);
+    this.event('info', `observing with ${this.config.threads} thread${this.config.threads === 1 ? '' : 's'}`);
+  }
+
+  /** Opens all or none. */
+  private async openTargets(urls: readonly string[]): Promise<Target[]> {
+    const open = this.options.openTarget ?? openTarget;
+    const opened: Target[] = [];
+    try {
+      for (const url of urls) opened.push(await open(url, this.exportContext()));
+    } catch (error) {
+      await Promise.all(opened.map((target) => target.close().catch(() => undefined)));
+      throw error;
+    }
+    return opened;
+  }
+
+  private exportContext(): ExportContext {
+    return {
+      fields: this.fields,
+      keyParts: this.config.key.extra,
+      interfaces: () => this.shards.interfaces.list,
+      summary: () => this.ledger(),
+      sampling: this.settings.sampling,
+      lossless: false,
+      communityIdSeed: this.config.communityIdSeed,
+      now: () => this.clock.wallMs(),
+      startedMs: this.startedMs,
+      log: (level, message) => this.event(level, message),
+    };
+  }
+
+  event(level: Level, message: string): void {
+    const text = redact(message);
+    this.options.log?.(level, text);
+    const time = new Date(this.clock.wallMs()).toISOString();
+    this.subscriptions.note({ type: 'event', time, level, message: text });
+  }
+
+  private takeRecords(batch: RecordBatch): void | Promise<void> {
+    this.records += batch.count;
+    void this.scaler?.write(batch);
+    this.statistics.add(batch);
+    if (this.subscriptions.has('records')) this.tellRecords(batch);
+    return this.targets.write(batch);
+  }
+
+  private tellRecords(batch: RecordBatch): void {
+    const count = Math.min(batch.count, TOLD_A_SECOND - this.told);
+    this.told += count;
+    this.subscribersDropped += (batch.count - count) * this.subscriptions.count('records');
+    if (count === 0) return;
+    const flows: FlowObject[] = [];
+    for (let index = 0; index < count; index++) flows.push(readMembers(batch, index, this.members));
+    this.subscriptions.tell('records', { type: 'records', flows });
+  }
+
+  private tick(): void {
+    this.told = 0;
+    this.targets.tick();
+    const now = this.clock.monotonicMs();
+    for (const [shard, looks] of this.shards.looks().entries()) {
+      if (looks === this.looks[shard]) continue;
+      this.looks[shard] = looks;
+      this.lookedAt[shard] = now;
+    }
+    if (this.subscriptions.has('statistics')) {
+      this.service.statistics().then(
+        (statistics) => this.subscriptions.tell('statistics', { type: 'statistics', statistics }),
+        (error: unknown) => this.event('error', `statistics: ${String(error)}`),
+      );
+    }
+  }
+
+  /** Threads that run and have not looked at their source for a while. */
+  get hanging(): number[] {
+    const now = this.clock.monotonicMs();
+    return this.shards.running.filter((shard) => now - (this.lookedAt[shard] ?? now) > HANGING_MS);
+  }
+
+  private lineEvery(ms: number): void {
+    this.cancelLine();
+    this.cancelLine = () => undefined;
+    if (ms === Number.POSITIVE_INFINITY) return;
+    this.cancelLine = every(this.clock, ms, () => this.logStatistics());
+  }
+
+  /** One line of statistics to the log, and the verdict (SIGUSR1, statisticsInterval). */
+  logStatistics(): void {
+    const { packets, decoded, flows, records, verdict } = this.ledger();
+    this.options.log?.(
+      'info',
+      `${packets} packets, ${decoded} of them in flows; ${flows.live} flows now, ${flows.opened} in all; ` +
+        `${records} records. ${verdict}`,
+    );
+  }
+
+  /** The ledger at this moment, from what the shards have published. */
+  ledger(): Loss {
+    return lossOf({
+      shards: this.shards.report(),
+      targets: this.targets.status(),
+      targetsImbalance: this.targets.imbalance(),
+      records: this.records,
+      subscribersDropped: this.subscribersDropped,
+      uptimeSeconds: this.uptimeSeconds,
+      final: this.state === 'ended',
+      interrupted: this.interrupted,
+    });
+  }
+
+  /** Other timeouts from now on, also for flows that live. They are the configuration in force then. */
+  setTimeouts(timeouts: Timeouts): void {
+    this.timeouts = timeouts;
+    this.config = { ...this.config, timeouts: timeouts.idle, activeTimeout: timeouts.active };
+    this.shards.setTimeouts(idleNanos(timeouts), timeouts.active * 1e6);
+  }
+
+  /**
+   * Takes on what of another configuration can be taken on without losing anything; all of that or, if it throws, nothing.
+   * @throws RheoError a target that cannot be opened
+   */
+  async reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }> {
+    if (this.state !== 'running') throw new RheoError(ErrorCode.usage, 'the daemon is stopping');
+    const before = this.config;
+    const changed: string[] = [];
+    const needsRestart: string[] = [];
+    for (const key of changedKeys(before, config)) (changesNow(key) ? changed : needsRestart).push(key);
+    const urls = new Set(before.export);
+    const added = await this.openTargets(config.export.filter((url) => !urls.has(url)));
+    const removed = this.targets.list.filter((_, k) => !config.export.includes(before.export[k]));
+    // From here on nothing can fail.
+    for (const target of added) this.targets.add(target);
+    this.config = { ...before, ...this.changeable(config) };
+    // In the order of the targets: those that were kept, then those that were added.
+    const keptUrls = before.export.filter((url) => config.export.includes(url));
+    const addedUrls = config.export.filter((url) => !urls.has(url));
+    this.config = { ...this.config, export: [...keptUrls, ...addedUrls] };
+    if (changed.some((key) => key.startsWith('timeouts') || key === 'activeTimeout')) {
+      this.setTimeouts(completeTimeouts({ idle: config.timeouts, active: config.activeTimeout }));
+    }
+    if (changed.includes('statisticsInterval')) this.lineEvery(config.statisticsInterval);
+    if (changed.includes('log.level')) this.options.logLevel?.(config.log.level);
+    if (removed.length > 0) await this.targets.close(removed, CLOSE_MS);
+    if (changed.length > 0) this.event('info', `configuration read again; changed: ${changed.join(', ')}`);
+    if (needsRestart.length > 0) this.event('warn', `these need a restart: ${needsRestart.join(', ')}`);
+    return { changed, needsRestart };
+  }
+
+  private changeable({ timeouts, activeTimeout, statisticsInterval, log }: Config): Partial<Config> {
+    return { timeouts, activeTimeout, statisticsInterval, log: { ...this.config.log, level: log.level } };
+  }
+
+  /** Ends all flows and hands them out, closes the targets. Called a second time it does not wait any more (`exitNow`). */
+  stop(): Promise<void> {
+    if (this.state === 'new' || this.state === 'ended') {
+      this.state = 'ended';
+      return Promise.resolve();
+    }
+    if (this.stopping !== undefined) return this.exitNow();
+    this.state = 'stopping';
+    this.stopping = this.stopAll();
+    return this.stopping;
+  }
+
+  private async stopAll(): Promise<void> {
+    this.event('info', 'stopping');
+    const over = this.shards.end('stop');
+    let done = false;
+    const finished = over.then(() => {
+      done = true;
+    });
+    const begunAt = this.clock.monotonicMs();
+    let progressAt = begunAt;
+    let progress = -1;
+    while (!done && this.exiting === undefined) {
+      await within(this.clock, STOP_STEP_MS, finished);
+      const now = this.clock.monotonicMs();
+      const { packets } = this.ledger();
+      if (this.records + packets !== progress) progressAt = now;
+      progress = this.records + packets;
+      if (done || (now - progressAt < STOP_MS && now - begunAt < LONGEST_STOP_MS)) continue;
+      this.event('error', 'the threads do not end; they are ended by force');
+      await this.shards.kill();
+      await finished;
+    }
+    if (this.exiting !== undefined) return this.exiting;
+    await this.closeAll();
+  }
+
+  /** Ends now: flows in the table are lost, and counted in the last summary. */
+  exitNow(): Promise<void> {
+    if (this.state === 'new' || this.state === 'ended') return this.stop();
+    this.exiting ??= this.exitAll();
+    return this.exiting;
+  }
+
+  private async exitAll(): Promise<void> {
+    this.state = 'stopping';
+    this.interrupted = true;
+    const over = this.shards.end('exit');
+    let done = false;
+    const finished = over.then(() => {
+      done = true;
+    });
+    await within(this.clock, EXIT_MS, finished);
+    if (!done) await this.shards.kill();
+    await finished;
+    await this.closeAll();
+  }
+
+  private async closeAll(): Promise<void> {
+    if (this.state === 'ended') return;
+    for (const cancel of this.timers) cancel();
+    this.timers = [];
+    this.cancelLine();
+    await this.targets.close(this.targets.list, CLOSE_MS);
+    this.watch.stop();
+    this.state = 'ended';
+    const loss = this.ledger();
+    this.event('info', `stopped. ${loss.verdict}`);
+    this.settleEnded(loss);
+  }
+}
+
+/** Keys that a running daemon takes on. */
+function changesNow(key: string): boolean {
+  return (
+    /^timeouts\b/.test(key) ||
+    /^export\b/.test(key) ||
+    ['activeTimeout', 'statisticsInterval', 'log.level'].includes(key)
+  );
+}

@@ -1,0 +1,247 @@
+import { RheoError } from '../../core/errors.js';
+import { compileFlowFilter } from '../../filter/flow-filter.js';
+import type { FlowMeter } from '../../meter/meter.js';
+import { TableScan } from '../../meter/scan.js';
+import type { RecordField } from '../../model/hook.js';
+import { RecordBatch } from '../../model/record-batch.js';
+import { EndReason } from '../../model/row.js';
+import { Groups } from './groups.js';
+import type { RecordBlock, ShardAnswer, ShardQuery } from './messages.js';
+import { sortKey, totalBytes, totalPackets, unknownMember } from './sort-key.js';
+import { TopRecords } from './top-records.js';
+
+/** Records of one slice: what is done with them takes a few tenths of a millisecond. */
+export const SLICE_RECORDS = 256;
+/** Slices of a dump that may be on their way. */
+const DUMP_BUFFERS = 4;
+
+/** What the jobs of a shard work with. */
+export interface JobContext {
+  readonly meter: FlowMeter;
+  /** All members that a record has. */
+  readonly members: readonly RecordField[];
+  /** Batch for the slices that stay in the shard. */
+  readonly slice: RecordBatch;
+  /** Time of the records in seconds. */
+  nowSeconds(): number;
+  /** Moves the times of the records onto the wall clock. */
+  shift(batch: RecordBatch): void;
+  /** True if records of flows that are ended now find room. */
+  hasRoom(): boolean;
+  /** Makes room for them. */
+  makeRoom(): void;
+  saySlice(id: number, buffer: number, block: RecordBlock, seconds: number): void;
+}
+
+/** A walk over the table, a slice at a time, between batches of packets. */
+export interface Job {
+  readonly id: number;
+  /** False while it waits for its asker. */
+  readonly ready: boolean;
+  /** Does a slice. Returns the answer when it is done. */
+  step(): ShardAnswer | undefined;
+  /** The asker gives buffer `buffer` back. */
+  more(buffer: number): void;
+}
+
+/** @throws RheoError filter, usage */
+export function createJob(id: number, query: ShardQuery, context: JobContext): Job {
+  return query.kind === 'dump'
+    ? new DumpJob(id, query.filter, context)
+    : new SliceJob(id, query.filter, context, handlerOf(query, context));
+}
+
+/** What is done with a slice. */
+interface Handler {
+  readonly needsRoom: boolean;
+  /** Takes `count` records of the slice: those at `indexes`. */
+  take(slice: RecordBatch, indexes: Int32Array, count: number, rows: Int32Array): void;
+  finish(): Partial<ShardAnswer>;
+}
+
+function handlerOf(query: Exclude<ShardQuery, { kind: 'dump' }>, context: JobContext): Handler {
+  switch (query.kind) {
+    case 'flows': {
+      const { value } = sortKey(query.sort, context.members);
+      const top = new TopRecords(context.meter.records.layout, query.keep, query.descending);
+      return {
+        needsRoom: false,
+        take(slice, indexes, count) {
+          for (let k = 0; k < count; k++) top.offer(value(slice, indexes[k]), slice, indexes[k]);
+        },
+        finish: () => top.take(),
+      };
+    }
+    case 'top': {
+      const groups = new Groups();
+      const keyOf = groupKey(query.key, context.members);
+      return {
+        needsRoom: false,
+        take(slice, indexes, count) {
+          for (let k = 0; k < count; k++) {
+            const index = indexes[k];
+            groups.add(keyOf(slice, index), 1, totalPackets(slice, index), totalBytes(slice, index));
+          }
+        },
+        finish: () => ({ groups: groups.take() }),
+      };
+    }
+    case 'end': {
+      const { meter } = context;
+      const reason = EndReason[query.reason];
+      const ending = new Int32Array(SLICE_RECORDS);
+      return {
+        needsRoom: true,
+        take(_slice, indexes, count, rows) {
+          for (let k = 0; k < count; k++) ending[k] = rows[indexes[k]];
+          for (let done = 0; done < count; ) {
+            done += meter.end(ending.subarray(done, count), count - done, reason);
+            if (done < count) context.makeRoom();
+          }
+        },
+        finish: () => ({}),
+      };
+    }
+  }
+}
+
+/**
+ * What flows are added up by: the text of a member, or of several with commas between them.
+ * @throws RheoError usage
+ */
+export function groupKey(key: string, members: readonly RecordField[]): (batch: RecordBatch, index: number) => string {
+  const fields = key.split(',', 8).map((name) => {
+    const field = members.find((member) => member.name === name.trim());
+    if (field === undefined) {
+      const known = members.map((member) => member.name);
+      throw unknownMember('top', name.trim(), known);
+    }
+    return field;
+  });
+  const textOf = (field: RecordField, batch: RecordBatch, index: number): string => {
+    const value = field.read(batch, index);
+    if (value === undefined) return '-';
+    return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  };
+  const [first] = fields;
+  if (fields.length === 1) return (batch, index) => textOf(first, batch, index);
+  return (batch, index) => fields.map((field) => textOf(field, batch, index)).join(',');
+}
+
+type Matches = (batch: RecordBatch, index: number, nowSeconds: number) => boolean;
+
+class SliceJob implements Job {
+  readonly id: number;
+  private readonly context: JobContext;
+  private readonly handler: Handler;
+  private readonly scan: TableScan;
+  private readonly matches: Matches | undefined;
+  private readonly indexes = new Int32Array(SLICE_RECORDS);
+  private scanned = 0;
+  private matched = 0;
+
+  constructor(id: number, filter: string | undefined, context: JobContext, handler: Handler) {
+    this.id = id;
+    this.context = context;
+    this.handler = handler;
+    this.scan = new TableScan(context.meter);
+    this.matches = filter === undefined ? undefined : compileFlowFilter(filter);
+  }
+
+  get ready(): boolean {
+    return !this.handler.needsRoom || this.context.hasRoom();
+  }
+
+  step(): ShardAnswer | undefined {
+    const { context, indexes, matches } = this;
+    const { slice } = context;
+    const more = this.scan.next(slice);
+    context.shift(slice);
+    const now = context.nowSeconds();
+    let count = 0;
+    for (let index = 0; index < slice.count; index++) {
+      if (matches === undefined || matches(slice, index, now)) indexes[count++] = index;
+    }
+    this.scanned += slice.count;
+    this.matched += count;
+    this.handler.take(slice, indexes, count, this.scan.rows);
+    if (more) return undefined;
+    return { scanned: this.scanned, matched: this.matched, ...this.handler.finish() };
+  }
+
+  more(): void {}
+}
+
+/** Sends slices as long as buffers are free: who reads slowly makes nobody wait. */
+class DumpJob implements Job {
+  readonly id: number;
+  private readonly context: JobContext;
+  private readonly scan: TableScan;
+  private readonly matches: Matches | undefined;
+  private readonly buffers: RecordBatch[];
+  private readonly free: number[];
+  private scanned = 0;
+  private matched = 0;
+
+  constructor(id: number, filter: string | undefined, context: JobContext) {
+    this.id = id;
+    this.context = context;
+    this.scan = new TableScan(context.meter);
+    this.matches = filter === undefined ? undefined : compileFlowFilter(filter);
+    const { layout } = context.meter.records;
+    this.buffers = Array.from(
+      { length: DUMP_BUFFERS },
+      () => new RecordBatch(layout, new SharedArrayBuffer(SLICE_RECORDS * layout.stride * 4)),
+    );
+    this.free = this.buffers.map((_, number) => number);
+  }
+
+  get ready(): boolean {
+    return this.free.length > 0;
+  }
+
+  step(): ShardAnswer | undefined {
+    const { context, free, buffers } = this;
+    const number = free[free.length - 1];
+    const batch = buffers[number];
+    const more = this.scan.next(batch);
+    context.shift(batch);
+    this.scanned += batch.count;
+    const seconds = context.nowSeconds();
+    if (this.matches !== undefined) keepMatching(batch, this.matches, seconds);
+    this.matched += batch.count;
+    if (batch.count > 0) {
+      free.pop();
+      const { words, count, quoted } = batch;
+      context.saySlice(this.id, number, { memory: words.buffer as SharedArrayBuffer, count, quoted }, seconds);
+    }
+    return more ? undefined : { scanned: this.scanned, matched: this.matched };
+  }
+
+  more(buffer: number): void {
+    if (buffer >= 0 && buffer < this.buffers.length && !this.free.includes(buffer)) this.free.push(buffer);
+  }
+}
+
+/** Moves the records that match to the front. */
+function keepMatching(batch: RecordBatch, matches: Matches, nowSeconds: number): void {
+  const { stride } = batch.layout;
+  let kept = 0;
+  for (let index = 0; index < batch.count; index++) {
+    if (!matches(batch, index, nowSeconds)) continue;
+    if (kept !== index) {
+      batch.words.copyWithin(kept * stride, index * stride, (index + 1) * stride);
+      const quoted = batch.quoted.get(index);
+      if (quoted === undefined) batch.quoted.delete(kept);
+      else batch.quoted.set(kept, quoted);
+    }
+    kept++;
+  }
+  for (const index of batch.quoted.keys()) if (index >= kept) batch.quoted.delete(index);
+  batch.count = kept;
+}
+
+/** True for errors of the asker, which are answered and not thrown. */
+export function isRefusal(error: unknown): error is RheoError {
+  return error instanceof RheoError;
+}

@@ -1,0 +1,496 @@
+import { ErrorCode, RheoError } from '../../core/errors.js';
+import type { LiveInterface } from '../../model/live-source.js';
+import { RecordBatch, type RecordLayout } from '../../model/record-batch.js';
+import type { ThreadHealth } from '../../rpc/service.js';
+import type { ShardReport } from '../report.js';
+import { Accounts, addReports, type LiveReport } from './accounts.js';
+import { type DaemonClock, within } from './clock.js';
+import { InterfaceTable } from './interfaces.js';
+import type { LiveMessage, LiveOrder, LiveTask, RecordBlock, ShardAnswer, ShardQuery } from './messages.js';
+import type { ShardHandle, ShardHost } from './shard-host.js';
+
+/** Back-off before a shard that failed begins anew: doubles from the first to the last, in ms. */
+const FIRST_PAUSE_MS = 500;
+const LAST_PAUSE_MS = 30_000;
+/** A shard that has run so long is well again. */
+const WELL_AFTER_MS = 60_000;
+/** Accounts are asked for so long at the most; then those that were published last are taken. */
+const REPORT_WAIT_MS = 500;
+/** When one shard cannot begin, the others are waited for so long before they are ended by force. */
+const GIVE_UP_MS = 1000;
+
+export interface ShardsEars {
+  /** Finished records, valid until the call returns or what it returns settles. */
+  records(batch: RecordBatch): void | Promise<void>;
+  event(level: 'info' | 'warn' | 'error', message: string): void;
+  /** All shards have come to the end of their sources by themselves. */
+  ended(): void;
+}
+
+/** A slice of a dump; `done` lets the shard use its memory again. */
+export type SliceListener = (block: RecordBlock, seconds: number, done: () => void) => void;
+
+interface Pending {
+  answer(answer: ShardAnswer | undefined): void;
+  refuse(error: RheoError): void;
+  slice: SliceListener | undefined;
+}
+
+type State = 'starting' | 'running' | 'restarting' | 'stopped';
+
+interface Client {
+  readonly shard: number;
+  state: State;
+  handle: ShardHandle | undefined;
+  accounts: Accounts;
+  /** Records of this life that were handed on. */
+  received: number;
+  /** Accounts of lives that are over, and records that they had not handed over. */
+  past: ShardReport | undefined;
+  recordsLost: number;
+  recordsDropped: number;
+  restarts: number;
+  lastError: string | undefined;
+  startedMs: number;
+  pauseMs: number;
+  cancelRestart: (() => void) | undefined;
+  readonly pending: Map<number, Pending>;
+  damaged: Record<string, number>;
+  warnings: string[];
+  settled: () => void;
+  /** Longest gap (ms) since each of those who ask has asked last. */
+  readonly gaps: Record<Asker, number>;
+}
+
+/** Who asks for the health: each gets the longest gap since it has asked last. */
+export type Asker = 'health' | 'metrics';
+
+/** The accounts of all shards at one moment. */
+export interface ShardsReport {
+  reports: ShardReport[];
+  /** By shard, its lives together. */
+  byShard: { packets: number; decoded: number; opened: number; live: number; records: number }[];
+  interfaces: LiveInterface[];
+  /** Records that ended in the shards and have not come yet; dropped there; lost with threads that failed. */
+  recordsWaiting: number;
+  recordsDropped: number;
+  recordsLost: number;
+  bytesRead: number;
+  sourceDropped: number;
+  damaged: Record<string, number>;
+  warnings: string[];
+}
+
+/** The shards of a daemon, seen from the main thread: starts them, begins those anew that failed, asks them, adds them up. */
+export class Shards {
+  readonly interfaces: InterfaceTable = new InterfaceTable();
+  layout: RecordLayout | undefined;
+  private readonly clients: Client[];
+  private readonly task: (shard: number) => Omit<LiveTask, 'accounts'>;
+  private readonly host: ShardHost;
+  private readonly clock: DaemonClock;
+  private readonly ears: ShardsEars;
+  private lastId = 0;
+  private paused = false;
+  private ending = false;
+  /** What the shards sent and was not worked on yet, in order. */
+  private readonly inbox: (() => void | Promise<void>)[] = [];
+  private reading = false;
+
+  constructor(
+    count: number,
+    task: (shard: number) => Omit<LiveTask, 'accounts'>,
+    host: ShardHost,
+    clock: DaemonClock,
+    ears: ShardsEars,
+  ) {
+    this.task = task;
+    this.host = host;
+    this.clock = clock;
+    this.ears = ears;
+    this.clients = Array.from({ length: count }, (_, shard) => ({
+      shard,
+      state: 'stopped',
+      handle: undefined,
+      accounts: new Accounts(),
+      received: 0,
+      past: undefined,
+      recordsLost: 0,
+      recordsDropped: 0,
+      restarts: 0,
+      lastError: undefined,
+      startedMs: 0,
+      pauseMs: FIRST_PAUSE_MS,
+      cancelRestart: undefined,
+      pending: new Map(),
+      damaged: {},
+      warnings: [],
+      settled: () => undefined,
+      gaps: { health: 0, metrics: 0 },
+    }));
+  }
+
+  /** @throws RheoError if a source cannot be opened; then none is open */
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.clients.map((client) => this.launch(client)));
+    } catch (error) {
+      await within(this.clock, GIVE_UP_MS, this.end('exit'));
+      await this.kill();
+      throw error;
+    }
+    // Only when all have joined their group may packets come, or a flow would be seen by two.
+    for (const client of this.clients) this.order(client, { type: 'release' });
+  }
+
+  /** Comes back when the shard observes (but for `release`). */
+  private launch(client: Client): Promise<void> {
+    client.state = 'starting';
+    client.accounts = new Accounts();
+    client.received = 0;
+    client.startedMs = this.clock.monotonicMs();
+    return new Promise((ready, failed) => {
+      let failure: RheoError | undefined;
+      let done = false;
+      let begun = false;
+      const heard = (message: LiveMessage): void | Promise<void> => {
+        switch (message.type) {
+          case 'ready':
+            this.layout ??= message.layout;
+            client.state = 'running';
+            begun = true;
+            ready();
+            return;
+          case 'done':
+            done = true;
+            return;
+          case 'error': {
+            const { code, message: text, remedy } = message;
+            failure = new RheoError(code, text, remedy === undefined ? {} : { remedy });
+            return;
+          }
+          default:
+            return this.hear(client, message);
+        }
+      };
+      client.handle = this.host.start(
+        { ...this.task(client.shard), accounts: client.accounts.memory },
+        {
+          message: (message) => this.receive(() => heard(message), message),
+          gone: (error) => {
+            this.receive(() => {
+              failure ??= error === undefined ? undefined : workerError(client.shard, error);
+              this.fold(client);
+              if (begun) this.gone(client, done, failure);
+              else {
+                client.state = 'stopped';
+                client.settled();
+                failed(failure ?? workerError(client.shard, 'it ended before it began'));
+              }
+            });
+          },
+        },
+      );
+    });
+  }
+
+  /**
+   * Records, and what must not overtake them, wait for their turn: one batch a turn of the event loop, so that timers,
+   * clients and signals are heard meanwhile. All else is heard at once.
+   */
+  private receive(call: () => void | Promise<void>, message?: LiveMessage): void {
+    if (message !== undefined && message.type !== 'records' && message.type !== 'done' && message.type !== 'error') {
+      void call();
+      return;
+    }
+    this.inbox.push(call);
+    if (!this.reading) void this.readInbox();
+  }
+
+  private async readInbox(): Promise<void> {
+    this.reading = true;
+    for (let call = this.inbox.shift(); call !== undefined; call = this.inbox.shift()) {
+      await call();
+      if (this.inbox.length > 0) await this.clock.turn();
+    }
+    this.reading = false;
+  }
+
+  private hear(client: Client, message: LiveMessage): void | Promise<void> {
+    switch (message.type) {
+      case 'records':
+        return this.takeRecords(client, message);
+      case 'interfaces':
+        for (const change of this.interfaces.tell(client.shard, message.interfaces)) this.ears.event('warn', change);
+        return;
+      case 'source':
+        for (const warning of message.warnings.slice(client.warnings.length)) this.ears.event('warn', warning);
+        client.damaged = message.damaged;
+        client.warnings = message.warnings;
+        return;
+      case 'event':
+        this.ears.event(message.level, message.message);
+        return;
+      case 'reported':
+        this.take(client, message.id)?.answer(undefined);
+        return;
+      case 'answer':
+        this.take(client, message.id)?.answer(message.answer);
+        return;
+      case 'refused':
+        this.take(client, message.id)?.refuse(new RheoError(message.code, message.message));
+        return;
+      case 'slice': {
+        const { id, buffer, block, seconds } = message;
+        const more = (): void => this.order(client, { type: 'more', id, buffer });
+        const { slice } = client.pending.get(id) ?? {};
+        if (slice === undefined) more();
+        else slice(block, seconds, more);
+      }
+    }
+  }
+
+  private takeRecords(client: Client, message: Extract<LiveMessage, { type: 'records' }>): void | Promise<void> {
+    const { id, memory, count, quoted } = message;
+    const batch = new RecordBatch(this.layout as RecordLayout, memory, quoted);
+    batch.count = count;
+    this.interfaces.renumber(client.shard, batch);
+    client.received += count;
+    const { handle } = client;
+    const give = (): void => handle?.order({ type: 'give', id });
+    const busy = this.ears.records(batch);
+    if (busy === undefined) {
+      give();
+      return;
+    }
+    return busy.then(give, give);
+  }
+
+  private take(client: Client, id: number): Pending | undefined {
+    const pending = client.pending.get(id);
+    client.pending.delete(id);
+    return pending;
+  }
+
+  /** A life of the shard is over: its accounts are kept. */
+  private fold(client: Client): void {
+    const report = client.accounts.read();
+    const { received } = client;
+    client.recordsDropped += report.recordsDropped;
+    client.recordsLost += report.records - report.recordsDropped - received;
+    const last: ShardReport = { ...report, live: 0, lost: report.live };
+    client.past = client.past === undefined ? last : addReports(client.past, last);
+    this.interfaces.fold(client.shard, report.interfaces);
+    client.handle = undefined;
+    client.accounts = new Accounts();
+    client.received = 0;
+    const pending = [...client.pending.values()];
+    client.pending.clear();
+    for (const one of pending) one.refuse(workerError(client.shard, 'it ended before the answer was there'));
+  }
+
+  private gone(client: Client, done: boolean, failure: RheoError | undefined): void {
+    if (failure !== undefined) client.lastError = failure.message;
+    if (this.ending || done) {
+      if (failure !== undefined) this.ears.event('error', failure.message);
+      client.state = 'stopped';
+      client.settled();
+      if (!this.ending && this.clients.every(({ state }) => state === 'stopped')) this.ears.ended();
+      return;
+    }
+    const ranMs = this.clock.monotonicMs() - client.startedMs;
+    if (ranMs > WELL_AFTER_MS) client.pauseMs = FIRST_PAUSE_MS;
+    client.lastError ??= 'it ended without a word';
+    this.restartLater(client);
+  }
+
+  private restartLater(client: Client): void {
+    const { pauseMs } = client;
+    client.state = 'restarting';
+    client.restarts++;
+    client.pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
+    const reason = client.lastError ?? '';
+    this.ears.event('error', `thread ${client.shard} failed and begins anew in ${pauseMs / 1000} s: ${reason}`);
+    client.cancelRestart = this.clock.after(pauseMs, () => {
+      client.cancelRestart = undefined;
+      this.launch(client).then(
+        () => {
+          this.order(client, { type: 'release' });
+          if (this.paused) this.order(client, { type: 'pause', on: true });
+          this.ears.event('info', `thread ${client.shard} observes again`);
+        },
+        (error: unknown) => {
+          client.lastError = error instanceof Error ? error.message : String(error);
+          if (this.ending) client.state = 'stopped';
+          else this.restartLater(client);
+        },
+      );
+    });
+  }
+
+  private order(client: Client, order: LiveOrder): void {
+    client.handle?.order(order);
+  }
+
+  /** Shards that can be asked. */
+  get running(): number[] {
+    return this.clients.filter(({ state }) => state === 'running').map(({ shard }) => shard);
+  }
+
+  pause(on: boolean): void {
+    this.paused = on;
+    for (const client of this.clients) this.order(client, { type: 'pause', on });
+  }
+
+  /** Timeouts in ns, as FlowMeter takes them. Shards that begin later get them with their task. */
+  setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
+    for (const client of this.clients) this.order(client, { type: 'timeouts', idleNanos, activeNanos });
+  }
+
+  /** Asks one shard. With `slice`, the slices of a dump come there first. */
+  ask(shard: number, query: ShardQuery, slice?: SliceListener): { answer: Promise<ShardAnswer>; cancel(): void } {
+    const client = this.clients[shard];
+    const id = ++this.lastId;
+    const answer = new Promise<ShardAnswer>((resolve, reject) => {
+      if (client.state !== 'running') {
+        reject(workerError(shard, 'it does not run'));
+        return;
+      }
+      client.pending.set(id, { answer: (given) => resolve(given as ShardAnswer), refuse: reject, slice });
+      this.order(client, { type: 'query', id, query });
+    });
+    const cancel = (): void => {
+      if (this.take(client, id) !== undefined) this.order(client, { type: 'cancel', id });
+    };
+    return { answer, cancel };
+  }
+
+  /** Asks all that run. */
+  async askAll(query: ShardQuery): Promise<{ shard: number; answer: ShardAnswer }[]> {
+    return Promise.all(this.running.map(async (shard) => ({ shard, answer: await this.ask(shard, query).answer })));
+  }
+
+  /** Has the accounts brought up to now. A shard that does not answer is not waited for. */
+  async refresh(): Promise<void> {
+    const asked = this.clients.filter(({ state }) => state === 'running');
+    const answers = asked.map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          const id = ++this.lastId;
+          const cancel = this.clock.after(REPORT_WAIT_MS, () => {
+            client.pending.delete(id);
+            resolve();
+          });
+          const over = (): void => {
+            cancel();
+            resolve();
+          };
+          client.pending.set(id, { answer: over, refuse: over, slice: undefined });
+          this.order(client, { type: 'report', id });
+        }),
+    );
+    await Promise.all(answers);
+  }
+
+  /** The accounts at this moment, all from between two batches. */
+  report(): ShardsReport {
+    const now = this.clients.map((client): LiveReport | undefined =>
+      client.handle === undefined ? undefined : client.accounts.read(),
+    );
+    const reports: ShardReport[] = [];
+    const all: ShardsReport = {
+      reports,
+      byShard: [],
+      interfaces: this.interfaces.merge(now.map((report) => report?.interfaces)),
+      recordsWaiting: 0,
+      recordsDropped: 0,
+      recordsLost: 0,
+      bytesRead: 0,
+      sourceDropped: 0,
+      damaged: {},
+      warnings: [],
+    };
+    for (const [shard, client] of this.clients.entries()) {
+      const report = now[shard];
+      const own = [client.past, report].filter((one): one is ShardReport => one !== undefined);
+      reports.push(...own);
+      const sum = (value: (one: ShardReport) => number): number => own.reduce((total, one) => total + value(one), 0);
+      all.byShard.push({
+        packets: sum((one) => one.packets),
+        decoded: sum((one) => one.verdicts[0]),
+        opened: sum((one) => one.opened),
+        live: sum((one) => one.live),
+        records: sum((one) => one.records),
+      });
+      all.recordsWaiting += report === undefined ? 0 : report.records - report.recordsDropped - client.received;
+      all.recordsDropped += client.recordsDropped + (report?.recordsDropped ?? 0);
+      all.recordsLost += client.recordsLost;
+      all.bytesRead += report?.bytesRead ?? 0;
+      all.sourceDropped += report?.sourceDropped ?? 0;
+      for (const [reason, count] of Object.entries(client.damaged)) {
+        all.damaged[reason] = (all.damaged[reason] ?? 0) + count;
+      }
+      all.warnings.push(...client.warnings);
+    }
+    return all;
+  }
+
+  health(asker: Asker): ThreadHealth[] {
+    return this.clients.map((client) => ({
+      shard: client.shard,
+      state: client.state === 'starting' ? 'restarting' : client.state,
+      restarts: client.restarts,
+      ...(client.lastError === undefined ? {} : { lastError: client.lastError }),
+      longestGapMs: takeGap(client, asker),
+      flows: client.handle === undefined ? 0 : client.accounts.read().live,
+    }));
+  }
+
+  /** How often each shard has looked at its source; one that stands still hangs. */
+  looks(): number[] {
+    return this.clients.map(({ accounts }) => accounts.looks);
+  }
+
+  /** Ends all: drained and handed out, or (`exit`) at once. Comes back when they are gone. */
+  async end(how: 'stop' | 'exit'): Promise<void> {
+    this.ending = true;
+    await Promise.all(
+      this.clients.map(async (client) => {
+        client.cancelRestart?.();
+        if (client.handle === undefined) {
+          client.state = 'stopped';
+          return;
+        }
+        const gone = new Promise<void>((resolve) => {
+          const before = client.settled;
+          client.settled = () => {
+            before();
+            resolve();
+          };
+        });
+        this.order(client, { type: how });
+        await gone;
+      }),
+    );
+  }
+
+  /** Ends by force what still runs. */
+  async kill(): Promise<void> {
+    this.ending = true;
+    await Promise.all(this.clients.map((client) => client.handle?.kill()));
+  }
+}
+
+function takeGap({ accounts, gaps }: Client, asker: Asker): number {
+  const gap = accounts.takeLongestGap();
+  gaps.health = Math.max(gaps.health, gap);
+  gaps.metrics = Math.max(gaps.metrics, gap);
+  const longest = gaps[asker];
+  gaps[asker] = 0;
+  return longest;
+}
+
+function workerError(shard: number, cause: unknown): RheoError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new RheoError(ErrorCode.worker, `thread ${shard} failed: ${text}`, { cause });
+}

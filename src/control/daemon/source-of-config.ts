@@ -1,0 +1,47 @@
+import { statSync } from 'node:fs';
+import { ErrorCode, RheoError } from '../../core/errors.js';
+import { kernelFilter } from '../../filter/kernel.js';
+import type { Config } from '../config/schema.js';
+import type { SourceSpec } from './sources.js';
+
+const STANDARD_INPUT = '-';
+/** All interfaces but loopback, those that come later, too. */
+const ALL_BUT_LOOPBACK = ['[!l]*', 'l[!o]*', 'lo?*'];
+/** Second sights of a packet come soon, and packets between them are not many. */
+const DEDUPE = { windowMs: 200, entries: 1 << 17 };
+
+/**
+ * Where the configuration says that packets come from.
+ * @param group number of the fanout group, by chance
+ * @throws RheoError usage, filter
+ */
+export function sourceOfConfig(config: Config, group: number): SourceSpec {
+  const { interfaces } = config;
+  const pipes = interfaces.filter((name) => name === STANDARD_INPUT || isPipe(name));
+  if (pipes.length > 0) {
+    if (interfaces.length > 1) {
+      throw new RheoError(ErrorCode.usage, `${pipes[0]} is a capture and is read alone, not with other interfaces`, {
+        remedy: 'Give it as the only one.',
+      });
+    }
+    return { kind: 'pipe', path: pipes[0] };
+  }
+  const filter = config.filter === undefined ? undefined : kernelFilter(config.filter);
+  return {
+    kind: 'ring',
+    group,
+    options: {
+      interfaces: interfaces.length === 0 ? ALL_BUT_LOOPBACK : interfaces,
+      netns: config.netns,
+      promiscuous: config.promiscuous,
+      snapLength: config.snapLength,
+      ring: config.ring,
+      ...(filter === undefined ? {} : { kernelFilter: filter }),
+      ...(config.dedupe ? { dedupe: DEDUPE } : {}),
+    },
+  };
+}
+
+function isPipe(path: string): boolean {
+  return path.includes('/') && (statSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false);
+}

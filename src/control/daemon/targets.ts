@@ -1,0 +1,142 @@
+import type { RecordBatch } from '../../model/record-batch.js';
+import type { Target } from '../../model/target.js';
+import type { TargetStatus } from '../../rpc/service.js';
+import { type DaemonClock, within } from './clock.js';
+
+/** Targets that are closed and still told of. */
+const MOST_CLOSED = 16;
+const PATIENCE_MS = 500;
+
+interface Entry {
+  readonly target: Target;
+  /** Records that had been handed out before it joined, and since. */
+  handed: number;
+  /** Records whose writing failed without the target having counted them. */
+  thrown: number;
+  lastError: string | undefined;
+}
+
+/** The export targets of a daemon: each gets every batch; none makes another, or the shards, wait. */
+export class Targets {
+  private entries: Entry[] = [];
+  private readonly closed: TargetStatus[] = [];
+  private readonly clock: DaemonClock;
+  private readonly event: (level: 'info' | 'warn' | 'error', message: string) => void;
+
+  constructor(clock: DaemonClock, event: (level: 'info' | 'warn' | 'error', message: string) => void) {
+    this.clock = clock;
+    this.event = event;
+  }
+
+  add(target: Target): void {
+    this.entries.push({ target, handed: 0, thrown: 0, lastError: undefined });
+  }
+
+  get list(): readonly Target[] {
+    return this.entries.map(({ target }) => target);
+  }
+
+  write(batch: RecordBatch): void | Promise<void> {
+    const { count } = batch;
+    let busy: Promise<void>[] | undefined;
+    for (const entry of this.entries) {
+      entry.handed += count;
+      const before = entry.target.counters.received;
+      try {
+        const done = entry.target.write(batch);
+        if (done !== undefined) {
+          busy ??= [];
+          busy.push(this.patiently(entry, done));
+        }
+      } catch (error) {
+        entry.thrown += before + count - entry.target.counters.received;
+        this.failed(entry, error);
+      }
+    }
+    if (busy !== undefined) return Promise.all(busy).then(() => undefined);
+  }
+
+  /** A target of a daemon should let nobody wait. One that does all the same is waited for a little. */
+  private async patiently(entry: Entry, done: Promise<void>): Promise<void> {
+    const settled = done.catch((error: unknown) => this.failed(entry, error));
+    if (await within(this.clock, PATIENCE_MS, settled)) return;
+    this.failed(entry, new Error(`it kept records waiting for more than ${PATIENCE_MS} ms`));
+  }
+
+  private failed(entry: Entry, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (message !== entry.lastError) this.event('error', `target ${entry.target.url}: ${message}`);
+    entry.lastError = message;
+  }
+
+  /** To be called once a second. */
+  tick(): void {
+    const now = this.clock.wallMs();
+    for (const entry of this.entries) {
+      try {
+        entry.target.tick(now);
+      } catch (error) {
+        this.failed(entry, error);
+      }
+    }
+  }
+
+  sendTemplates(): void {
+    for (const entry of this.entries) {
+      try {
+        entry.target.sendTemplates();
+      } catch (error) {
+        this.failed(entry, error);
+      }
+    }
+  }
+
+  /** Takes targets out and closes them; those that take longer than so many ms are left behind. */
+  async close(which: readonly Target[], withinMs: number): Promise<void> {
+    const closing = this.entries.filter(({ target }) => which.includes(target));
+    this.entries = this.entries.filter((entry) => !closing.includes(entry));
+    await Promise.all(closing.map((entry) => this.closeOne(entry, withinMs)));
+    this.closed.push(...closing.map((entry) => statusOf(entry, 'closed')));
+    this.closed.splice(0, this.closed.length - MOST_CLOSED);
+  }
+
+  private async closeOne(entry: Entry, withinMs: number): Promise<void> {
+    const closed = entry.target.close().catch((error: unknown) => this.failed(entry, error));
+    if (await within(this.clock, withinMs, closed)) return;
+    this.event('warn', `target ${entry.target.url} was not closed within ${withinMs} ms`);
+  }
+
+  /** Those in use, then those closed lately. */
+  status(): TargetStatus[] {
+    return [...this.entries.map((entry) => statusOf(entry, entry.target.state)), ...this.closed];
+  }
+
+  /** Sums of the targets' accounts that do not balance. */
+  imbalance(): string[] {
+    const found: string[] = [];
+    for (const { target, handed, thrown } of this.entries) {
+      const { received, sent, dropped, waiting } = target.counters;
+      const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+      if (received + thrown !== handed) {
+        found.push(`${target.url}: records handed to it = received: ${handed} ≠ ${received + thrown}`);
+      }
+      if (received !== sent + lost + waiting) {
+        found.push(`${target.url}: received = sent + dropped + waiting: ${received} ≠ ${sent + lost + waiting}`);
+      }
+    }
+    return found;
+  }
+}
+
+function statusOf({ target, lastError, thrown, handed }: Entry, state: string): TargetStatus {
+  const { counters } = target;
+  const error = target.lastError ?? lastError;
+  return {
+    ...counters,
+    received: handed,
+    dropped: thrown === 0 ? { ...counters.dropped } : { ...counters.dropped, failed: thrown },
+    url: target.url,
+    state,
+    ...(error === undefined ? {} : { lastError: error }),
+  };
+}
