@@ -22,9 +22,6 @@ export const SflowHeader = { ethernet: 1, ppp: 7, ipv4: 11, ipv6: 12, mpls: 13 }
 /** Address types. */
 export const SflowAddress = { unknown: 0, ipv4: 1, ipv6: 2 } as const;
 
-/** Interface number that stands for "unknown" (0) in both forms. */
-export const UNKNOWN_INTERFACE = 0;
-
 /** Counters of an interface (RFC 2233); 64-bit ones as whole numbers. What is not known is undefined. */
 export interface InterfaceCounters {
   readonly ifIndex: number;

@@ -110,9 +110,8 @@ class SocketOutput implements LogOutput {
 
   reopen(): void {}
 
-  close(): void {
-    this.#socket.end();
-  }
+  /** The descriptor is standard error's and stays open for last words of others. */
+  close(): void {}
 }
 
 /**

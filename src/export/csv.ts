@@ -4,7 +4,7 @@ import type { RecordBatch } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
 import { ByteWriter } from './byte-writer.js';
 import { type FastMember, fastMembers } from './fast-members.js';
-import type { Output } from './output.js';
+import type { ByteSink } from './output.js';
 import { csvCell, csvValue } from './value-text.js';
 
 const FLUSH_AT = 256 * 1024;
@@ -21,12 +21,12 @@ interface Column {
  * objects are JSON text in quotes.
  */
 export class CsvWriter implements RecordSink {
-  readonly #output: Output;
+  readonly #output: ByteSink;
   readonly #columns: readonly Column[];
   readonly #out = new ByteWriter(FLUSH_AT + 64 * 1024);
 
   /** @param members the columns in their order */
-  constructor(output: Output, members: readonly RecordField[], format: RecordFormat = {}) {
+  constructor(output: ByteSink, members: readonly RecordField[], format: RecordFormat = {}) {
     this.#output = output;
     const fast = fastMembers(format.communityIdSeed ?? 0);
     this.#columns = members.map((field) => ({

@@ -4,7 +4,7 @@ import type { RecordBatch } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
 import { ByteWriter } from './byte-writer.js';
 import { type FastMember, fastMembers } from './fast-members.js';
-import type { Output } from './output.js';
+import type { ByteSink } from './output.js';
 import { jsonText } from './value-text.js';
 
 /** The buffer goes out when it holds so much. */
@@ -27,12 +27,12 @@ interface Member {
 
 /** Records as JSON, one object a line (NDJSON). */
 export class JsonWriter implements RecordSink {
-  readonly #output: Output;
+  readonly #output: ByteSink;
   readonly #members: readonly Member[];
   readonly #out = new ByteWriter(FLUSH_AT + 64 * 1024);
 
   /** @param members in the order of the output (`recordMembers`, `selectMembers`) */
-  constructor(output: Output, members: readonly RecordField[], format: RecordFormat = {}) {
+  constructor(output: ByteSink, members: readonly RecordField[], format: RecordFormat = {}) {
     this.#output = output;
     const fast = fastMembers(format.communityIdSeed ?? 0);
     this.#members = members.map((field) => {

@@ -4,6 +4,14 @@ import { ErrorCode, RheoError } from '../core/errors.js';
 /** `fs.writeSync` of bytes, or a double of it in tests. */
 export type WriteBytes = (fd: number, bytes: Uint8Array, offset: number, length: number) => number;
 
+/** Takes bytes in order; they may be used again when `write` returns. */
+export interface ByteSink {
+  /** True since nobody takes the bytes any more. */
+  readonly closed: boolean;
+  /** Writes the first `length` bytes. */
+  write(bytes: Uint8Array, length: number): void;
+}
+
 /** Longest pause before a full pipe is tried again, in milliseconds. */
 const MAX_PAUSE_MS = 20;
 const pauseCell = new Int32Array(new SharedArrayBuffer(4));
@@ -12,7 +20,7 @@ const pauseCell = new Int32Array(new SharedArrayBuffer(4));
  * Bytes onto a file descriptor, in order, each call complete before it returns: what was written is out, also when the
  * process ends right after. A reader that went away (EPIPE) is no error: `closed` becomes true and all else is dropped.
  */
-export class Output {
+export class Output implements ByteSink {
   readonly fd: number;
   /** For messages: "standard output" or a file's name. */
   readonly name: string;

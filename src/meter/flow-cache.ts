@@ -52,6 +52,8 @@ export class FlowCache {
   readonly totals: Float64Array = new Float64Array(2);
   opened = 0;
   peak = 0;
+  /** Rows in which flows go on after the active timeout, without a packet yet: not counted as opened. */
+  dormantCount = 0;
   /** By `EndReason`. */
   readonly ended: Float64Array = new Float64Array(8);
   /** Packets of the present segment that began flows; of those, the ones that began in a new row (not after a cut). */
@@ -248,6 +250,7 @@ export class FlowCache {
     const next = reason === 0 ? row : this.split(row);
     this.wheel.remove(next);
     hot[next * HOT_WORDS + Hot.state] &= ~State.dormant;
+    this.dormantCount--;
     this.open(batch, i, next);
     return next;
   }
@@ -268,6 +271,7 @@ export class FlowCache {
     hot[n + Hot.startSeconds] = hot[n + Hot.lastSeconds];
     hot[n + Hot.startNanos] = hot[n + Hot.lastNanos];
     hot[n + Hot.state] = (hot[n + Hot.state] & ~(State.quotes | State.fragmented)) | State.dormant;
+    this.dormantCount++;
     const c = next * coldStride;
     cold.copyWithin(c, row * coldStride, row * coldStride + COLD_WORDS + table.keyWords);
     cold.fill(0, c + Cold.packetsHighA, c + Cold.packetsHighA + 4);
@@ -331,6 +335,7 @@ export class FlowCache {
     hot[at] = (state & ~(REASON_MASK | State.live)) | (reason << REASON_SHIFT);
     // A dormant row has no packets and was not opened.
     if ((state & State.dormant) === 0) this.ended[reason]++;
+    else this.dormantCount--;
     this.closing[this.closingCount++] = row;
   }
 

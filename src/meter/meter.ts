@@ -119,9 +119,14 @@ export class FlowMeter {
     this.records = new RecordQueue(layout, options.sharedRecords);
   }
 
-  /** Live flows. */
+  /** Live flows: those that were opened and have not ended. */
   get live(): number {
-    return this.table.live;
+    return this.table.live - this.cache.dormantCount;
+  }
+
+  /** Flows whose time is over wait for the next call of `process` or `idleUntil` (`expiryBudget`). */
+  get behind(): boolean {
+    return this.cache.wheel.behind || this.rearming !== 0;
   }
 
   get counters(): FlowCounters {

@@ -54,7 +54,7 @@ export interface Client {
    * @throws RheoError also in the middle, if not all could be read
    */
   dump(params?: DumpParams): AsyncIterable<Uint8Array>;
-  /** Resolves when the daemon has closed the connection; at once over HTTP, where there is none to be closed. */
+  /** Resolves when the daemon has closed the connection; over HTTP, where it is asked from then on, when it answers no more. */
   readonly closed: Promise<void>;
   close(): void;
 }

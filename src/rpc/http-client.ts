@@ -1,5 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { Client, ConnectOptions, Subscription } from './client.js';
 import { errorFrom } from './messages.js';
@@ -10,6 +11,7 @@ import { SocketReader } from './socket-reader.js';
 /** Longest answer, and line of an event, that a daemon may send. */
 const MAX_ANSWER = 64 << 20;
 const CALL_MS = 30_000;
+const POLL_MS = 100;
 
 /** Codes of OpenSSL for a certificate that is not trusted or is another's. */
 const UNTRUSTED = /CERT|SELF_SIGNED|ALTNAME|ISSUER|VERIFY/;
@@ -86,12 +88,12 @@ class HttpSubscription implements Subscription {
 
 class HttpClient implements Client {
   readonly address: string;
-  readonly closed: Promise<void> = Promise.resolve();
   readonly #url: URL;
   readonly #options: ConnectOptions;
   readonly #agent: HttpAgent | HttpsAgent;
   readonly #timeoutMs: number;
   #nextId = 1;
+  #closed: Promise<void> | undefined;
 
   constructor(url: URL, options: ConnectOptions) {
     this.#url = url;
@@ -108,6 +110,23 @@ class HttpClient implements Client {
             ...(key === undefined ? {} : { key }),
           })
         : new HttpAgent({ keepAlive: true });
+  }
+
+  /** There is no connection whose end would tell it: asks until nobody answers. */
+  get closed(): Promise<void> {
+    this.#closed ??= this.#untilGone();
+    return this.#closed;
+  }
+
+  async #untilGone(): Promise<void> {
+    for (;;) {
+      try {
+        await bodyOf(await this.#ask('GET', '/healthz', undefined, this.#timeoutMs));
+      } catch {
+        return;
+      }
+      await sleep(POLL_MS);
+    }
   }
 
   async call<M extends MethodName>(method: M, params: unknown = {}): Promise<Result<M>> {

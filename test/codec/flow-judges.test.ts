@@ -286,6 +286,15 @@ describe('nfcapd', missing('nfcapd', 'nfdump'), () => {
     });
   }
 
+  it('sees no sequence errors when templates and options come again and again', async () => {
+    const { sampling: _, ...unsampled } = INFO;
+    const encoder = encoderOf('ipfix');
+    const batch = batchOf(RECORDS);
+    const messages = [1, 2, 3, 4].flatMap(() => encodeAll(encoder, [batch, batch], NOW, unsampled).messages);
+    const { told } = await capture('nfcapd', messages);
+    assert.match(told, /Flows: 48,.*Sequence Errors: 0, Bad Packets: 0/);
+  });
+
   it('reads on when it starts in the middle, as soon as templates come again', async () => {
     const encoder = encoderOf('ipfix');
     const batch = batchOf(RECORDS);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { ListValue } from '../../src/codec/ipfix/value.js';
 import { IpfixReader } from '../../src/codec/ipfix-read.js';
 import { LegacyReader } from '../../src/codec/netflow5-read.js';
 import { NetFlow9Reader } from '../../src/codec/netflow9-read.js';
@@ -11,6 +12,7 @@ import { elementLookup } from '../../src/model/elements-lookup.js';
 import { DEFAULT_ENTERPRISE } from '../../src/model/elements-own.js';
 import { encodeAll, encoderOf, INFO, START_MS } from '../support/encoding.js';
 import { batchOf, DESIGN_RECORD } from '../support/records.js';
+import { structuredMessage } from '../support/structured.js';
 
 const lookup = elementLookup(DEFAULT_ENTERPRISE);
 
@@ -94,6 +96,41 @@ describe("readers of strangers' bytes", () => {
       }
     });
   }
+
+  it('reads lists of RFC 6313: of an element, of records of one template, of several', () => {
+    const reader = new IpfixReader({ lookup });
+    const message = reader.read(structuredMessage());
+    assert.deepEqual(reader.damage, {});
+    assert.equal(message?.records.length, 1);
+    const [basic, list, multi] = message.records[0].values as ListValue[];
+    assert.deepEqual(basic, { semantic: 4, element: { pen: 0, id: 82 }, values: ['ab', 'c', ''] });
+    const plain = (value: ListValue): unknown => value.records?.map(({ template, values }) => [template.id, ...values]);
+    assert.equal(list.semantic, 3);
+    assert.deepEqual(plain(list), [
+      [400, 5, 'x'],
+      [400, 6, 'yz'],
+    ]);
+    assert.deepEqual(plain(multi), [
+      [400, 7, 'q'],
+      [401, 80],
+    ]);
+  });
+
+  it('counts lists that it cannot read, and keeps their bytes', () => {
+    // Another template, a length that leads out of the list, one that ends within its own header.
+    for (const [at, value] of [
+      [90, 0x02],
+      [92, 0xff],
+      [93, 0x03],
+    ]) {
+      const bytes = structuredMessage();
+      bytes[at] = value;
+      const reader = new IpfixReader({ lookup });
+      const values = reader.read(bytes)?.records[0].values;
+      assert.deepEqual(reader.damage, { list: 1 }, `${at}`);
+      assert.ok(values?.[2] instanceof Uint8Array);
+    }
+  });
 
   it('keeps a bounded number of templates', () => {
     const reader = new IpfixReader({ lookup, maxTemplates: 100 });

@@ -19,8 +19,10 @@ class IpfixReader {
   records = 0;
   messages = 0;
   readonly sequenceErrors: string[] = [];
-  readonly #templates = new Map<number, { fields: [number, number][]; options: boolean }>();
-  #next = 0;
+  /** By observation domain and id. */
+  readonly #templates = new Map<string, { fields: [number, number][]; options: boolean }>();
+  /** Sequence number that comes next, by domain. */
+  readonly #next = new Map<number, number>();
   #rest = Buffer.alloc(0);
 
   stream(bytes: Buffer): void {
@@ -37,17 +39,21 @@ class IpfixReader {
     assert.equal(bytes.readUInt16BE(0), 10);
     assert.equal(bytes.readUInt16BE(2), bytes.length);
     this.messages++;
-    if (bytes.readUInt32BE(8) !== this.#next) this.sequenceErrors.push(`${bytes.readUInt32BE(8)} for ${this.#next}`);
+    const domain = bytes.readUInt32BE(12);
+    const next = this.#next.get(domain) ?? 0;
+    if (bytes.readUInt32BE(8) !== next) this.sequenceErrors.push(`${bytes.readUInt32BE(8)} for ${next}`);
+    let records = 0;
     for (let at = 16; at < bytes.length; ) {
       const id = bytes.readUInt16BE(at);
       const end = at + bytes.readUInt16BE(at + 2);
-      if (id === 2 || id === 3) this.#learn(bytes, at + 4, end, id === 3);
-      else this.#count(bytes, at + 4, end, id);
+      if (id === 2 || id === 3) this.#learn(bytes, at + 4, end, id === 3, domain);
+      else records += this.#count(bytes, at + 4, end, `${domain}/${id}`);
       at = end;
     }
+    this.#next.set(domain, bytes.readUInt32BE(8) + records);
   }
 
-  #learn(bytes: Buffer, from: number, end: number, options: boolean): void {
+  #learn(bytes: Buffer, from: number, end: number, options: boolean, domain: number): void {
     for (let at = from; at + 4 <= end; ) {
       const id = bytes.readUInt16BE(at);
       const count = bytes.readUInt16BE(at + 2);
@@ -58,11 +64,12 @@ class IpfixReader {
         fields.push([element, bytes.readUInt16BE(at + 2)]);
         at += element >= 0x8000 ? 8 : 4;
       }
-      this.#templates.set(id, { fields, options });
+      this.#templates.set(`${domain}/${id}`, { fields, options });
     }
   }
 
-  #count(bytes: Buffer, from: number, end: number, id: number): void {
+  #count(bytes: Buffer, from: number, end: number, id: string): number {
+    let records = 0;
     const template = this.#templates.get(id);
     assert.ok(template !== undefined, `template ${id} is not known`);
     const shortest = template.fields.reduce((sum, [, length]) => sum + (length === 65535 ? 1 : length), 0);
@@ -72,9 +79,10 @@ class IpfixReader {
         else if (bytes[at] < 255) at += 1 + bytes[at];
         else at += 3 + bytes.readUInt16BE(at + 1);
       }
-      this.#next++;
+      records++;
       if (!template.options) this.records++;
     }
+    return records;
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from '../support/shared.js';
 import { DECODER_TARGETS } from './decoder-target.js';
+import { FLOW_TARGETS } from './flow-target.js';
 import { LIBRARY_TARGETS } from './library-target.js';
 import { READER_TARGETS } from './reader-target.js';
 import { ROAD_TARGETS } from './road-target.js';
@@ -16,6 +17,7 @@ export const TARGETS: readonly Target[] = [
   ...READER_TARGETS,
   ...TEXT_TARGETS,
   ...RPC_TARGETS,
+  ...FLOW_TARGETS,
 ];
 
 const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { DATA_TYPES, REVERSE_PEN, SEMANTICS, UNITS, VENDOR_REVERSE_BIT } from '../../src/codec/ipfix/data-type.js';
 import { createFeatures } from '../../src/meter/features/index.js';
 import { coreFields } from '../../src/model/core-fields.js';
-import { ELEMENTS, ELEMENTS_BY_NAME } from '../../src/model/elements.js';
+import { ELEMENTS, ELEMENTS_BY_NAME, REGISTRY_DATE } from '../../src/model/elements.js';
 import { elementLookup } from '../../src/model/elements-lookup.js';
 import { OWN_ELEMENT_OF, OWN_ELEMENTS } from '../../src/model/elements-own.js';
 import { FIELD_PROFILES } from '../../src/model/elements-profiles.js';
@@ -25,6 +25,7 @@ describe('information elements', () => {
   });
 
   it('have names and numbers once, and known types, semantics and units', () => {
+    assert.match(REGISTRY_DATE, /^\d{4}-\d\d-\d\d$/);
     assert.ok(ELEMENTS.size > 480);
     assert.equal(ELEMENTS_BY_NAME.size, ELEMENTS.size);
     for (const { type, semantics, unit } of [...ELEMENTS.values(), ...OWN_ELEMENTS.values()]) {

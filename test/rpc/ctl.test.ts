@@ -285,6 +285,14 @@ for (const verb of ['shutdown', 'exit']) {
   });
 }
 
+test('ctl shutdown over HTTP waits as well', async () => {
+  const { child, addresses } = await daemon(folder.file('third.sock'), '5', '127.0.0.1:0', tokenFile);
+  const gone = once(child, 'exit');
+  const { code, err } = await ended(start(['ctl', '--url', addresses[1], '--token-file', tokenFile, 'shutdown']));
+  assert.deepEqual([code, err], [0, '']);
+  assert.deepEqual(await gone, [0, null]);
+});
+
 test('help names every verb', async () => {
   const { out } = await ended(start(['ctl', '--help']));
   for (const { name } of CTL_VERBS) assert.ok(out.includes(`  ${name}`), name);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadKoffi } from '../../src/system/libc.js';
@@ -26,6 +26,9 @@ export class NotifySocket implements Disposable {
     if (library.func('int bind(int, void *, uint32_t)')(this.#fd, address, address.length) !== 0) {
       throw new Error(`cannot bind ${this.name}`);
     }
+    // As that of systemd: whoever runs a service may tell.
+    chmodSync(this.#folder, 0o755);
+    if (kind === 'path') chmodSync(this.name, 0o777);
   }
 
   /** The datagrams that have come. */

@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs';
+import type { FlowEncoder } from '../codec/flow-encoder.js';
+import { ErrorCode, RheoError } from '../core/errors.js';
+import { recordMembers } from '../model/read-record.js';
+import type { ExportContext, Target } from '../model/target.js';
+import { createFlowEncoder } from './encode/index.js';
+import type { EncodeContext, RecordProtocol } from './encode/options.js';
+import { encodeOptions } from './encode-options.js';
+import { openFileTarget } from './file/open-file-target.js';
+import { NetworkTarget } from './network-target.js';
+import { profileLines } from './profile/index.js';
+import { selectMembers } from './select.js';
+import { SyslogEncoder } from './syslog/encoder.js';
+import { parseTargetUrl, type TargetUrl } from './target-url.js';
+import type { Connect } from './transport/connection.js';
+import { deviceSocket } from './transport/device.js';
+import { connectSctp } from './transport/sctp.js';
+import { connectStream } from './transport/stream.js';
+import { connectUdp } from './transport/udp.js';
+
+export { parseTargetUrl, type TargetUrl } from './target-url.js';
+
+const QUEUE_BYTES = 32 * 2 ** 20;
+/** Path that nearly every network has, tunnels included; headers of IPv6 and UDP take 48 bytes of it. */
+const DEFAULT_MTU = 1448;
+const HEADERS = 48;
+/** Messages on streams: long enough to carry few headers, short enough not to wait long for company. */
+const STREAM_MESSAGE_BYTES = 16 * 1024;
+const TEMPLATE_INTERVAL_MS = 60_000;
+const TEMPLATE_PACKETS = 4096;
+/**
+ * Pace of datagrams where `rate` is not given. Nobody pushes back, and a receive buffer of Linux' default size (212,992 bytes)
+ * holds about 90 datagrams: a burst fits twice, also behind one that was not read yet.
+ */
+const PACE = { bytesPerSecond: 60e6, burstBytes: 32 * 1024 } as const;
+/** Reading a capture waits so long for a collector that takes nothing; a daemon that ends waits less. */
+const PATIENCE_LOSSLESS_MS = 10_000;
+const PATIENCE_MS = 3_000;
+
+/**
+ * Opens a target. Collectors that cannot be reached are no error: they are tried again and again.
+ * @throws RheoError `RHEO_USAGE` for a URL or option that is wrong, `RHEO_OUTPUT` for files that cannot be there
+ */
+export async function openTarget(url: string, context: ExportContext): Promise<Target> {
+  const target = parseTargetUrl(url);
+  if (target.protocol === 'file') return openFileTarget(target, context);
+  return openNetworkTarget(target, context);
+}
+
+function openNetworkTarget(target: TargetUrl, context: ExportContext): Target {
+  const { options, transport, protocol } = target;
+  const datagrams = transport === 'udp';
+  const maxMessageBytes = datagrams ? (options.mtu ?? DEFAULT_MTU) - HEADERS : STREAM_MESSAGE_BYTES;
+  const encoder = encoderMaker(target, maxMessageBytes, context);
+  const network = new NetworkTarget(
+    target.url,
+    {
+      hosts: target.hosts,
+      spread: options.spread ?? false,
+      queueBytes: options.queue ?? QUEUE_BYTES,
+      connect: connector(target, maxMessageBytes),
+      encoder,
+      datagrams,
+      templateIntervalMs: options.templateInterval ?? TEMPLATE_INTERVAL_MS,
+      templatePackets: options.templatePackets ?? TEMPLATE_PACKETS,
+      rate: options.rate,
+      pace: datagrams ? PACE : undefined,
+      patienceMs: context.lossless ? PATIENCE_LOSSLESS_MS : PATIENCE_MS,
+    },
+    context,
+  );
+  network.start();
+  return network;
+}
+
+/** What makes the encoder of each session. */
+function encoderMaker(target: TargetUrl, maxMessageBytes: number, context: ExportContext): () => FlowEncoder {
+  const { protocol, options, url, transport } = target;
+  const { communityIdSeed, fields, interfaces } = context;
+  if (protocol === 'syslog') {
+    const sampling = context.sampling === undefined ? {} : { sampling: context.sampling };
+    const members = recordMembers(context.keyParts ?? [], fields, { communityIdSeed, ...sampling });
+    const syslog = {
+      maxMessageBytes,
+      framed: transport !== 'udp',
+      facility: options.facility,
+      app: options.app,
+      format: options.format === 'json' ? ('json' as const) : ('data' as const),
+      members: selectMembers(members, options.fields),
+      lines: options.profile === undefined ? undefined : profileLines(url, options.profile, members, context),
+    };
+    return () => new SyslogEncoder(url, syslog);
+  }
+  if (protocol === 'sflow') {
+    throw new RheoError(ErrorCode.usage, `target ${url}: sFlow samples packets, and a reading hands out flow records`, {
+      remedy: 'Use ipfix:// or netflow9:// for records.',
+    });
+  }
+  const encode: EncodeContext = {
+    fields,
+    interfaces,
+    communityIdSeed,
+    // Counters that were multiplied already must not be multiplied again by the collector.
+    sampling: context.sampling?.scale ? undefined : context.sampling,
+    get startedMs() {
+      return context.startedMs;
+    },
+  };
+  const made = encodeOptions(target, maxMessageBytes);
+  return () => createFlowEncoder(protocol as RecordProtocol, made, encode);
+}
+
+function connector({ url, transport, options }: TargetUrl, maxMessageBytes: number): Connect {
+  const { ttl, source, device, ca, cert, key, name } = options;
+  const from = source === undefined ? {} : { source };
+  switch (transport) {
+    case 'udp': {
+      const udp = {
+        maxMessageBytes,
+        ...from,
+        ...(ttl === undefined ? {} : { ttl }),
+        ...(device === undefined ? {} : { deviceSocket: (family: 4 | 6) => deviceSocket(family, device) }),
+      };
+      return (peer, events) => connectUdp(peer, udp, events);
+    }
+    case 'tls': {
+      const tls = Object.fromEntries(
+        Object.entries({ ca, cert, key, name }).filter(([, value]) => value !== undefined),
+      );
+      for (const [option, path] of Object.entries({ ca, cert, key }))
+        if (path !== undefined) readable(url, option, path);
+      return (peer, events) => connectStream(peer, { maxMessageBytes, ...from, tls }, events);
+    }
+    case 'sctp':
+      return connectSctp(url, maxMessageBytes);
+    default:
+      return (peer, events) => connectStream(peer, { maxMessageBytes, ...from }, events);
+  }
+}
+
+/** Files that are missing shall be told at the start, not with each attempt to connect. */
+function readable(url: string, option: string, path: string): void {
+  try {
+    if (readFileSync(path).includes('-----BEGIN ')) return;
+  } catch (cause) {
+    throw new RheoError(ErrorCode.usage, `target ${url}: option '${option}': ${(cause as Error).message}`, {
+      remedy: `Give the path of a PEM file that we may read: ${option}=/etc/rheo/${option}.pem`,
+      cause,
+    });
+  }
+  throw new RheoError(ErrorCode.usage, `target ${url}: option '${option}': ${path} holds no PEM`, {
+    remedy: 'A PEM file has a line -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----.',
+  });
+}
