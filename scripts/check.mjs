@@ -18,7 +18,14 @@ const results = [
 ];
 // The rest runs what was built, also where the types are not right: it may say why.
 await build;
-for (const script of ['generate-docs.mjs', 'generate-feature-docs.mjs', 'generate-rpc-docs.mjs']) {
+for (const script of [
+  'generate-docs.mjs',
+  'generate-feature-docs.mjs',
+  'generate-config-docs.mjs',
+  'generate-rpc-docs.mjs',
+  'generate-metric-docs.mjs',
+  'generate-elements.mjs',
+]) {
   const file = path.join('scripts', script);
   if (existsSync(path.join(root, file))) results.push(step(`drift: ${script}`, process.execPath, [file, '--check']));
 }

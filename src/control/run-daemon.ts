@@ -2,7 +2,6 @@ import { chownSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { RheoError } from '../core/errors.js';
 import { RpcCounters } from '../rpc/counters.js';
-import { listenHttp } from '../rpc/http-server.js';
 import type { Loss } from '../rpc/service.js';
 import { defaultSocketPath } from '../rpc/socket-path.js';
 import { type Listener, listenUnix, type TransportContext } from '../rpc/unix-server.js';
@@ -142,6 +141,8 @@ class Run {
     }
     const { listen, tlsCert, tlsKey, clientCa, tokenFile, allowedHosts } = http;
     if (listen === undefined) return;
+    // Most daemons need no web server.
+    const { listenHttp } = await import('../rpc/http-server.js');
     const tls =
       tlsCert === undefined || tlsKey === undefined
         ? undefined

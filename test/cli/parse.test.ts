@@ -20,6 +20,7 @@ const SAMPLES: Record<string, [string, unknown]> = {
   top: ['5', 5],
   sort: ['packets', 'packets'],
   'group-by': ['prefix/16', 'prefix/16'],
+  export: ['file:x.csv', ['file:x.csv']],
   'idle-timeout': ['30s', 30_000],
   'active-timeout': ['5m', 300_000],
   timeout: ['tcp.fin=5s', [{ className: 'tcp.fin', ms: 5000 }]],

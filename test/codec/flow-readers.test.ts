@@ -119,9 +119,9 @@ describe("readers of strangers' bytes", () => {
   it('counts lists that it cannot read, and keeps their bytes', () => {
     // Another template, a length that leads out of the list, one that ends within its own header.
     for (const [at, value] of [
-      [90, 0x02],
-      [92, 0xff],
-      [93, 0x03],
+      [93, 0x02],
+      [95, 0xff],
+      [96, 0x03],
     ]) {
       const bytes = structuredMessage();
       bytes[at] = value;
@@ -130,6 +130,16 @@ describe("readers of strangers' bytes", () => {
       assert.deepEqual(reader.damage, { list: 1 }, `${at}`);
       assert.ok(values?.[2] instanceof Uint8Array);
     }
+  });
+
+  it('reads no byte behind the set', () => {
+    const padded = new Uint8Array(200);
+    padded.set(structuredMessage());
+    // The last value, by its length, ends one byte behind its set and the message.
+    padded[91]++;
+    const reader = new IpfixReader({ lookup });
+    assert.deepEqual(reader.read(padded)?.records, []);
+    assert.deepEqual(reader.damage, { record: 1 });
   });
 
   it('keeps a bounded number of templates', () => {

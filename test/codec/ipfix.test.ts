@@ -156,7 +156,7 @@ describe('IPFIX: records', () => {
     assert.equal(flows[0].icmpTypeCodeIPv4, 0x800);
     assert.equal(flows[1].icmpTypeCodeIPv6, 0x8000);
     assert.equal(flows[2].IPSecSPI, 0xdeadbeef);
-    for (const flow of flows) assert.ok(!('sourceTransportPort' in flow));
+    for (const flow of flows) assert.ok(!('sourceTransportPort' in flow) && !('tcpControlBits' in flow));
     assert.equal((flows[1].sourceIPv6Address as Uint8Array).length, 16);
   });
 
@@ -351,8 +351,8 @@ describe('IPFIX: messages', () => {
     const { messages } = encodeAll(encoder, [batch], NOW);
     assert.equal(
       Buffer.from(messages[0]).toString('hex'),
-      // Version 10, 30 bytes, export time, 7 records before (6 of options), domain 9; set 300 of 14 bytes; port, counter.
-      `000a001e${(NOW / 1000).toString(16)}0000000700000009012c000ec7380000000000000002`,
+      // Version 10, 30 bytes, export time, 9 records before (8 of options), domain 9; set 300 of 14 bytes; port, counter.
+      `000a001e${(NOW / 1000).toString(16)}0000000900000009012c000ec7380000000000000002`,
     );
   });
 });
@@ -413,8 +413,8 @@ describe('IPFIX: options', () => {
 
   it('tell the flow key of each template', () => {
     const keys = with_('flowKeyIndicator');
-    assert.equal(keys.length, 12);
-    // IPv4 with ports: times, then addresses, ports and protocol.
+    assert.equal(keys.length, 16);
+    // IPv4, TCP: times, then addresses, ports and protocol.
     assert.deepEqual(keys[0], { templateId: 300, flowKeyIndicator: 0b1111100 });
   });
 

@@ -90,6 +90,23 @@ describe('NetFlow v9', () => {
     );
   });
 
+  it('sends each direction once, whatever the place where a message ends', () => {
+    const batch = batchOf(Array.from({ length: 60 }, (_, k) => ({ ...TCP, octets: [1000 + k, 2000 + k] })));
+    for (let size = 512; size < 700; size += 12) {
+      const { messages, records, dataRecords } = encodeAll(
+        encoderOf('netflow9', { maxMessageBytes: size }),
+        [batch],
+        NOW,
+      );
+      assert.equal(records, 60);
+      assert.equal(dataRecords, 120);
+      assert.deepEqual(
+        readAll(messages).records.map((record) => named(record).octetDeltaCount),
+        Array.from({ length: 120 }, (_, k) => ((k & 1) === 0 ? 1000 : 2000) + (k >> 1)),
+      );
+    }
+  });
+
   it('tells sampling and interfaces', () => {
     const { records } = readAll(encodeAll(encoderOf('netflow9'), [], NOW, INFO).messages);
     const [sampling, first, second] = records.map(named);

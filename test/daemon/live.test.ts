@@ -7,6 +7,9 @@ import { configOf, MemoryTarget, until } from './support.js';
 
 const skip = netnsMissing();
 
+/** Addresses of the right side: those of a pair of addresses stay in one thread. */
+const HOSTS = Array.from({ length: 10 }, (_, n) => `10.77.0.${n + 2}`);
+
 /** Sends datagrams from many ports and gets each back. */
 const CHATTER = `
   import dgram from 'node:dgram';
@@ -17,7 +20,7 @@ const CHATTER = `
   let answers = 0;
   for (const socket of sockets) socket.on('message', () => answers++);
   for (let round = 0; round < 50; round++) {
-    for (const socket of sockets) socket.send('x'.repeat(round), 7777, '10.77.0.2');
+    for (const [n, socket] of sockets.entries()) socket.send('x'.repeat(round), 7777, '10.77.0.' + (2 + n % 10));
     await new Promise((go) => setTimeout(go, 2));
   }
   while (answers < 1000) await new Promise((go) => setTimeout(go, 5));
@@ -25,9 +28,12 @@ const CHATTER = `
 `;
 const ECHO = `
   import dgram from 'node:dgram';
-  const socket = dgram.createSocket('udp4');
-  socket.on('message', (text, from) => socket.send(text, from.port, from.address));
-  socket.bind(7777, '10.77.0.2', () => console.log('up'));
+  let up = 0;
+  for (const host of process.argv.slice(1)) {
+    const socket = dgram.createSocket('udp4');
+    socket.on('message', (text, from) => socket.send(text, from.port, from.address));
+    socket.bind(7777, host, () => ++up === 10 && console.log('up'));
+  }
 `;
 
 test('two threads over one interface: each packet once, both directions in one flow', { skip }, async (t) => {
@@ -40,7 +46,8 @@ test('two threads over one interface: each packet once, both directions in one f
     openTarget: async () => target,
   });
   await daemon.start();
-  await lab.serve(right, ECHO);
+  for (const host of HOSTS.slice(1)) lab.ip(right, 'address', 'add', `${host}/24`, 'dev', 'r0');
+  await lab.serve(right, ECHO, ...HOSTS);
   await lab.node(left, CHATTER);
   let loss: Loss | undefined;
   await until(async () => {

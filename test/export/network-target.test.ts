@@ -90,7 +90,7 @@ async function udpCollector(
   onMessage: (bytes: Buffer) => void,
   port = 0,
 ): Promise<{ port: number; socket: DatagramSocket }> {
-  const socket = createSocket('udp4');
+  const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 2 ** 20 });
   socket.on('message', onMessage);
   await new Promise<void>((resolve) => {
     socket.bind(port, '127.0.0.1', resolve);
@@ -219,8 +219,10 @@ test('a dead collector: records wait, then are dropped; another target and the c
     // 64 KiB of rows of 128 bytes, and the batch that went over.
     assert.ok(dead.counters.waiting >= 500 && dead.counters.waiting <= 700, `${dead.counters.waiting}`);
     assert.equal(dead.counters.dropped.unreachable, 2000 - dead.counters.waiting);
-    alive.tick(0);
-    await until('all arrive', () => reader.records === 2000);
+    await until('all arrive', () => {
+      alive.tick(0);
+      return reader.records === 2000;
+    });
     await alive.close();
     await dead.close();
     balanced(dead, 2000);

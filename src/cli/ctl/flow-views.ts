@@ -2,7 +2,7 @@ import { formatTime } from '../../core/quantity.js';
 import type { FlowObject, FlowPage, TimeoutTable, TopEntry } from '../../rpc/service.js';
 import { renderTable, type TableColumn } from '../table.js';
 import { safeText } from '../text.js';
-import { durationForPeople, plural } from '../units.js';
+import { durationForPeople, grouped, plural } from '../units.js';
 import type { ViewStyle } from './action.js';
 import { bytesCell, countCell, pairs } from './text.js';
 
@@ -73,7 +73,7 @@ export function flowPageView({ flows, matched, scanned }: FlowPage, style: ViewS
   const table = flowTable(flows, style);
   // A program counts the lines itself.
   if (!style.units) return table;
-  return `${table}${plural(flows.length, 'flow')} of ${plural(matched, 'match').replace('matchs', 'matches')}, ${plural(scanned, 'flow')} in the table\n`;
+  return `${table}${plural(flows.length, 'flow')} of ${grouped(matched)} that match, ${plural(scanned, 'flow')} in the table\n`;
 }
 
 /** Ended flows as they come: a line each, no table, as nobody knows how wide the next one is. */

@@ -4,6 +4,7 @@ import { IPFIX_HEADER_BYTES, IPFIX_VERSION, IpfixSet } from '../../codec/ipfix/f
 import { SetWriter } from '../../codec/ipfix/set-writer.js';
 import { DEFAULT_ENTERPRISE, OWN_ELEMENTS } from '../../model/elements-own.js';
 import { KeyKind } from '../../packet/key.js';
+import { Protocol } from '../../packet/transport.js';
 import type { EncodeContext, EncodeOptions } from './options.js';
 import { type Announcement, type DataTemplate, TemplateEncoder } from './template-encoder.js';
 import { variantOf, withReverse } from './variant.js';
@@ -34,9 +35,9 @@ const DEFAULT_DOMAIN = 1;
 const NAME_BYTES = 32;
 const DESCRIPTION_BYTES = 64;
 
-/** Templates that nearly every session needs: both IP versions, with and without ports, ICMP; also with the reverse elements. */
+/** Templates that nearly every session needs: both IP versions; TCP, other ports, ICMP, none; also with reverse elements. */
 function earlyVariants(biflow: boolean): readonly number[] {
-  const kinds = [KeyKind.ports, KeyKind.icmp, 0];
+  const kinds = [KeyKind.ports | Protocol.tcp, KeyKind.ports, KeyKind.icmp, 0];
   const variants = [4, 6].flatMap((version) => kinds.map((kind) => variantOf((version << 8) | kind)));
   return biflow ? variants.flatMap((variant) => [variant, withReverse(variant)]) : variants;
 }

@@ -7,8 +7,38 @@ import { featureMembers } from './feature-members.js';
 import type { EncodeContext, EncodeOptions, TimeUnit } from './options.js';
 import type { Member } from './variant.js';
 
-/** Members that stand for other names in `fields`. */
 const BIFLOW_DIRECTION = 'biflowDirection';
+
+/** Members that only TCP has. */
+const OF_TCP: ReadonlySet<string> = new Set([
+  'tcpFlags',
+  'window',
+  'windowMin',
+  'windowMax',
+  'windowScale',
+  'mss',
+  'tcpOptions',
+  'serverRoundTrip',
+  'clientRoundTrip',
+  'syns',
+  'fins',
+  'rsts',
+  'retransmissions',
+  'outOfOrder',
+  'zeroWindows',
+]);
+/** Members that only IPv6 has. */
+const OF_IPV6: ReadonlySet<string> = new Set(['flowLabel']);
+
+/** Leaves a member out of the templates of records that cannot have it. */
+function fitting(member: Member): Member {
+  const ofTcp = OF_TCP.has(member.name);
+  if (!ofTcp && !OF_IPV6.has(member.name)) return member;
+  return {
+    ...member,
+    fields: (variant, side) => ((ofTcp ? variant.tcp : variant.ipv6) ? member.fields(variant, side) : []),
+  };
+}
 
 export interface MemberFormat {
   /** Absent: times since boot. */
@@ -38,7 +68,7 @@ export function allMembers(
   );
   // The feature tells more of the interface than the core: one for each direction.
   const better = new Set(extra.map((member) => member.name));
-  return [...coreMembers(core).filter((member) => !better.has(member.name)), ...extra];
+  return [...coreMembers(core).filter((member) => !better.has(member.name)), ...extra].map(fitting);
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { RecordBatch } from '../../model/record-batch.js';
 import { Row, State } from '../../model/row.js';
 import { KeyKind } from '../../packet/key.js';
+import { Protocol } from '../../packet/transport.js';
 
 /**
  * Which template a record needs: what a record does not have is not in its template, so that no zero stands for "unknown"
@@ -11,6 +12,8 @@ export type Kind = (typeof KIND)[keyof typeof KIND];
 
 export interface Variant {
   readonly ipv6: boolean;
+  /** TCP headers were seen, or could have been. */
+  readonly tcp: boolean;
   readonly kind: Kind;
   /** Holds the reverse elements, too (biflows in which the responder was seen). */
   readonly reverse: boolean;
@@ -26,8 +29,9 @@ export interface Variant {
 const REVERSE = 16;
 const VLAN_SHIFT = 5;
 const WIDE_FLAGS = 128;
+const TCP = 256;
 /** Variants that there can be. */
-export const VARIANTS = 256;
+export const VARIANTS = 512;
 /** The ninth TCP flag of both endpoints in the word of the flags. */
 const NINTH_FLAGS = 0x0100_0100;
 
@@ -43,7 +47,13 @@ export function variantOf(meta: number, flags = 0): number {
           : (meta & KeyKind.anyProtocol) !== 0
             ? KIND.anyProtocol
             : KIND.none;
-  return (((meta >>> 8) & 0xff) === 6 ? 1 : 0) | (kind << 1) | ((flags & NINTH_FLAGS) === 0 ? 0 : WIDE_FLAGS);
+  const tcp = (meta & 0xff) === Protocol.tcp && (meta & KeyKind.orphanFragments) === 0 && kind !== KIND.anyProtocol;
+  return (
+    (((meta >>> 8) & 0xff) === 6 ? 1 : 0) |
+    (kind << 1) |
+    (tcp ? TCP : 0) |
+    ((flags & NINTH_FLAGS) === 0 || !tcp ? 0 : WIDE_FLAGS)
+  );
 }
 
 export function withReverse(variant: number): number {
@@ -57,6 +67,7 @@ export function withVlans(variant: number, count: number): number {
 export function describeVariant(variant: number): Variant {
   return {
     ipv6: (variant & 1) !== 0,
+    tcp: (variant & TCP) !== 0,
     kind: ((variant >>> 1) & 7) as Kind,
     reverse: (variant & REVERSE) !== 0,
     vlans: (variant >>> VLAN_SHIFT) & 3,

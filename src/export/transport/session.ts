@@ -254,8 +254,10 @@ export class Session {
     this.#probing = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // An open message of a datagram session goes out later; a stream begins anew.
-    if (!this.#options.datagrams) this.#dropInMessage('connectionLost');
+    const { datagrams, encoder } = this.#options;
+    // The next message that goes out holds templates: the collector may be another one, with no memory of ours.
+    if (datagrams && encoder.open) this.#inMessage -= this.#dropMessage();
+    if (!datagrams) this.#dropInMessage('connectionLost');
     if (this.#closed) return;
     this.#state = 'down';
     const text = error.message;
@@ -266,6 +268,13 @@ export class Session {
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#connect(), this.#backoff.next());
     this.#options.moved();
+  }
+
+  /** Ends the open message, which goes nowhere. @returns records that were complete with it */
+  #dropMessage(): number {
+    const { records } = this.#options.encoder.finish();
+    this.drop('unreachable', records);
+    return records;
   }
 
   #dropInMessage(reason: string): void {
