@@ -1,3 +1,4 @@
+import { ASIDE_WORDS } from '../model/aside.js';
 import { RecordBatch } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
 import { compareRows, MEASURES } from './order.js';
@@ -40,6 +41,7 @@ export class TopSink implements RecordSink {
       const quoted = batch.quoted.get(index);
       if (quoted !== undefined) this.#rows!.quoted.set(slot, quoted);
       else this.#rows!.quoted.delete(slot);
+      if (batch.aside !== undefined) this.#storeAside(slot, batch.aside, index);
     }
   }
 
@@ -52,6 +54,11 @@ export class TopSink implements RecordSink {
       for (const slot of slots) {
         const from = slot * layout.stride;
         sorted.words.set(rows.words.subarray(from, from + layout.stride), sorted.count * layout.stride);
+        const aside = rows.aside?.subarray(slot * ASIDE_WORDS, (slot + 1) * ASIDE_WORDS);
+        if (aside !== undefined) {
+          sorted.aside ??= new Int32Array(slots.length * ASIDE_WORDS);
+          sorted.aside.set(aside, sorted.count * ASIDE_WORDS);
+        }
         const quoted = rows.quoted.get(slot);
         if (quoted !== undefined) sorted.quoted.set(sorted.count, quoted);
         sorted.count++;
@@ -121,6 +128,17 @@ export class TopSink implements RecordSink {
     this.#measures[slot] = value;
   }
 
+  #storeAside(slot: number, aside: Int32Array, index: number): void {
+    const rows = this.#rows!;
+    const wanted = rows.capacity * ASIDE_WORDS;
+    if (rows.aside === undefined || rows.aside.length < wanted) {
+      const grown = new Int32Array(wanted);
+      if (rows.aside !== undefined) grown.set(rows.aside);
+      rows.aside = grown;
+    }
+    rows.aside.set(aside.subarray(index * ASIDE_WORDS, (index + 1) * ASIDE_WORDS), slot * ASIDE_WORDS);
+  }
+
   #makeRoom(batch: RecordBatch, slot: number): void {
     const bytesOf = (count: number): number => count * batch.layout.stride * 4;
     if (this.#rows === undefined) {
@@ -130,6 +148,7 @@ export class TopSink implements RecordSink {
       const room = Math.min(this.#rows.capacity * 2, this.#limit);
       const rows = new RecordBatch(batch.layout, new ArrayBuffer(bytesOf(room)), this.#rows.quoted);
       rows.words.set(this.#rows.words);
+      rows.aside = this.#rows.aside;
       this.#rows = rows;
       const measures = new Float64Array(room);
       measures.set(this.#measures.subarray(0, slot));

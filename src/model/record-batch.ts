@@ -36,6 +36,8 @@ export class RecordBatch {
    * of A and B, ports, meta (as in a row), and 1 if B had sent it.
    */
   readonly quoted: Map<number, Int32Array>;
+  /** What enrichment found: `ASIDE_WORDS` words a record (aside.ts); undefined where nothing enriches. */
+  aside: Int32Array | undefined;
 
   constructor(
     layout: RecordLayout,
@@ -43,6 +45,7 @@ export class RecordBatch {
     quoted = new Map<number, Int32Array>(),
   ) {
     this.quoted = quoted;
+    this.aside = undefined;
     this.layout = layout;
     this.words = new Int32Array(buffer);
     this.unsigned = new Uint32Array(buffer);

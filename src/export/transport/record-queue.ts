@@ -1,3 +1,4 @@
+import { ASIDE_WORDS } from '../../model/aside.js';
 import { RecordBatch } from '../../model/record-batch.js';
 
 /** Buffers that are kept for use again. */
@@ -102,6 +103,7 @@ export class RecordQueue {
     copy.count = count;
     copy.quoted.clear();
     for (const [index, key] of batch.quoted) if (index >= from) copy.quoted.set(index - from, key.slice());
+    copy.aside = batch.aside?.slice(from * ASIDE_WORDS, batch.count * ASIDE_WORDS);
     return copy;
   }
 
