@@ -65,6 +65,8 @@ function keyCell(by: GroupBy, group: Group, options: TableOptions): string {
       return `${names.address(String(first))} ↔ ${names.address(String(second))}`;
     case 'prefix':
       return String(first);
+    case 'as':
+      return first === undefined ? 'unknown' : `AS${first}`;
     default:
       return names.address(String(first));
   }

@@ -1,6 +1,7 @@
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { didYouMean } from '../core/suggest.js';
 import { addressText } from '../model/address.js';
+import { ASIDE_END, ASIDE_WORDS, Aside } from '../model/aside.js';
 import { endpoint } from '../model/core-fields.js';
 import { PROTOCOL_NAMES } from '../model/protocols.js';
 import { approximateCounter } from '../model/record.js';
@@ -10,7 +11,7 @@ import type { RecordSink } from '../model/sink.js';
 import { KeyKind } from '../packet/key.js';
 import { GroupTable, SUMS, Sum } from './group-table.js';
 import { endpointPort } from './order.js';
-import { GROUP_KEYS, type GroupKey } from './spec.js';
+import { type GroupKey, READ_GROUP_KEYS } from './spec.js';
 
 export interface GroupBy {
   readonly key: GroupKey;
@@ -29,9 +30,9 @@ export const MAX_GROUPS = 262_144;
 export function parseGroupBy(text: string): GroupBy {
   const cut = text.indexOf('/');
   const word = cut < 0 ? text : text.slice(0, cut);
-  if (!(GROUP_KEYS as readonly string[]).includes(word) || (cut >= 0 && word !== 'prefix')) {
-    throw new RheoError(ErrorCode.usage, `--group-by: '${text}' is not one of ${GROUP_KEYS.join(', ')}`, {
-      remedy: didYouMean(word, GROUP_KEYS, '', 'Choose one of them; prefix may have lengths: prefix/24,/64.'),
+  if (!(READ_GROUP_KEYS as readonly string[]).includes(word) || (cut >= 0 && word !== 'prefix')) {
+    throw new RheoError(ErrorCode.usage, `--group-by: '${text}' is not one of ${READ_GROUP_KEYS.join(', ')}`, {
+      remedy: didYouMean(word, READ_GROUP_KEYS, '', 'Choose one of them; prefix may have lengths: prefix/24,/64.'),
     });
   }
   let prefix4 = 24;
@@ -58,6 +59,7 @@ export const GROUP_MEMBERS: Readonly<Record<GroupKey, readonly string[]>> = {
   port: ['proto', 'port'],
   protocol: ['proto'],
   conversation: ['address', 'peer'],
+  as: ['as'],
 };
 
 /** Sums of one group. `sent` is what the group sent: of ports, protocols what initiators sent, of conversations `address`. */
@@ -94,6 +96,7 @@ const KEY_WORDS: Readonly<Record<GroupKey, number>> = {
   port: 2,
   protocol: 1,
   conversation: 9,
+  as: 1,
 };
 
 /** Adds flows up by a key, in bounded memory. */
@@ -193,6 +196,19 @@ export class GroupSink implements RecordSink {
       case 'protocol':
         key[0] = protocolOf(words[at + Row.meta]);
         break;
+      case 'as': {
+        const { aside } = batch;
+        const beside = (at / batch.layout.stride) * ASIDE_WORDS + Aside.as;
+        const asA = aside === undefined ? 0 : aside[beside];
+        const asB = aside === undefined ? 0 : aside[beside + ASIDE_END];
+        key[0] = sourceIsA ? asA : asB;
+        this.#table.add(key, packets, octets, reversePackets, reverseOctets);
+        // A flow within one AS is in it once.
+        if (asA === asB) return;
+        key[0] = sourceIsA ? asB : asA;
+        this.#table.add(key, reversePackets, reverseOctets, packets, octets);
+        return;
+      }
       case 'conversation': {
         // The order of the row, the same for all flows of the pair.
         key[0] = version;
@@ -237,6 +253,8 @@ export class GroupSink implements RecordSink {
         return [protocolText(keys[at]), keys[at + 1] === NO_VALUE ? undefined : keys[at + 1]];
       case 'protocol':
         return [protocolText(keys[at])];
+      case 'as':
+        return [keys[at] === 0 ? undefined : keys[at] >>> 0];
       case 'conversation':
         return [addressText(keys, at + 1, keys[at]), addressText(keys, at + 5, keys[at])];
       case 'prefix':

@@ -66,6 +66,9 @@ async function run(args: readonly string[]): Promise<number> {
       return (await import('./commands/run.js')).runRun(parsed, await version());
     case 'config':
       return (await import('./commands/config.js')).runConfig(parsed);
+    case 'fields':
+      expectOperands(command, operands, 0);
+      return (await import('./commands/fields.js')).runFields(parsed);
     case 'demo':
       expectOperands(command, operands, 0);
       return (await import('./commands/demo.js')).runDemo(parsed, await version());

@@ -1,5 +1,7 @@
+import type { EnrichmentOptions } from '../control/enrichment.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { didYouMean } from '../core/suggest.js';
+import type { AsChoice } from '../enrich/enricher.js';
 import type { MeterOptions, ReadOptions, Sampling, TimeoutClass, WhenFull } from '../model/options.js';
 import { TIMEOUT_CLASSES } from '../model/options.js';
 import { type BaseKey, KEY_PARTS, type KeyOptions, type KeyPart } from '../packet/key.js';
@@ -95,4 +97,26 @@ export function readOptions(values: Values, filter: string | undefined): ReadOpt
     threads: values.get('threads') as number | undefined,
     follow: values.get('follow') as boolean | undefined,
   });
+}
+
+/**
+ * What --mrt, --mmdb and --as ask for; undefined if nothing enriches.
+ * @throws RheoError `RHEO_USAGE` for flags that need one of the files
+ */
+export function enrichmentOptions(values: Values): EnrichmentOptions | undefined {
+  const mrt = values.get('mrt') as readonly string[] | undefined;
+  const mmdb = values.get('mmdb') as readonly string[] | undefined;
+  const as = values.get('as') as AsChoice | undefined;
+  if (as !== undefined && mrt === undefined) {
+    throw new RheoError(ErrorCode.usage, '--as without --mrt', {
+      remedy: 'It chooses among the AS numbers of a route: give a dump of routes.',
+    });
+  }
+  if (mrt !== undefined || mmdb !== undefined) return { mrt, mmdb, as };
+  if (values.get('group-by') === 'as') {
+    throw new RheoError(ErrorCode.usage, '--group-by as: nothing says which AS an address belongs to', {
+      remedy: 'Give --mrt or --mmdb.',
+    });
+  }
+  return undefined;
 }

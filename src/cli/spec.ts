@@ -2,6 +2,7 @@ import { COMPLETION } from './spec/completion.js';
 import { CONFIG } from './spec/config.js';
 import { CTL } from './spec/ctl.js';
 import { DEMO } from './spec/demo.js';
+import { FIELDS } from './spec/fields.js';
 import { helpCommand } from './spec/help.js';
 import { READ } from './spec/read.js';
 import { RUN } from './spec/run.js';
@@ -14,8 +15,8 @@ import { VERSION } from './spec/version.js';
  */
 
 export { SHELLS, type Shell } from './spec/completion.js';
-export { FEATURE_NAMES, TRACK_LEVELS, type TrackLevel } from './spec/metering.js';
-export { DEFAULT_TOP, GROUP_KEYS, type GroupKey, MAX_TOP, SORT_KEYS, type SortKey } from './spec/read.js';
+export { AS_WORDS, FEATURE_NAMES, TRACK_LEVELS, type TrackLevel } from './spec/metering.js';
+export { DEFAULT_TOP, type GroupKey, MAX_TOP, READ_GROUP_KEYS, SORT_KEYS, type SortKey } from './spec/read.js';
 export {
   type CommandSpec,
   type ExampleSpec,
@@ -46,7 +47,7 @@ export const EXCLUSIVE: readonly (readonly [string, string])[] = [
   ['binary', 'json'],
 ];
 
-const BEFORE_HELP: readonly CommandSpec[] = [READ, RUN, CTL, CONFIG, DEMO, COMPLETION];
+const BEFORE_HELP: readonly CommandSpec[] = [READ, RUN, CTL, CONFIG, FIELDS, DEMO, COMPLETION];
 const BEHIND_HELP: readonly CommandSpec[] = [VERSION];
 const HELP = helpCommand([...BEFORE_HELP.map(({ name }) => name), 'help', ...BEHIND_HELP.map(({ name }) => name)]);
 

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Reader, Response } from 'maxmind';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { addressText } from '../model/address.js';
@@ -24,7 +25,7 @@ const MOST_TEXT = 200;
 const READER_CACHE = 10_000;
 const NOWHERE: Place = {};
 
-/** One that is told of values by the paths in files of MaxMind and DB-IP, and of IPinfo, who have other names. */
+/** An entry of a file. MaxMind and DB-IP nest their values (`country.iso_code`), IPinfo has them flat (`country_code`). */
 type Value = Readonly<Record<string, unknown>>;
 
 /**
@@ -34,15 +35,32 @@ type Value = Readonly<Record<string, unknown>>;
 export class Places {
   /** Addresses whose entry could not be read as the file is damaged there; places beyond the most that are kept. */
   readonly counters: { damaged: number; refused: number } = { damaged: 0, refused: 0 };
-  private readonly readers: readonly Reader<Response>[];
+  /** In the order in which they count. */
+  private readonly readers: Reader<Response>[] = [];
   private readonly list: Place[] = [NOWHERE];
   private readonly numbers = new Map<string, number>();
   private readonly texts = new Map<string, string>();
   private readonly slots = new Int32Array(CACHE_SLOTS * SLOT_WORDS);
 
-  /** @param readers of open files, in the order in which they count (`openPlaces`) */
-  constructor(readers: readonly Reader<Response>[]) {
-    this.readers = readers;
+  /**
+   * Opens an MMDB file, whole in memory; it counts behind those that were opened before.
+   * @throws RheoError input: it cannot be read; format: it is no MMDB file, or a damaged one
+   */
+  async open(path: string): Promise<void> {
+    const { open } = await import('maxmind');
+    let reader: Reader<Response>;
+    try {
+      reader = await open<Response>(path, { cache: { max: READER_CACHE } });
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException;
+      if (code !== undefined && /^E[A-Z]+$/.test(code)) {
+        throw new RheoError(ErrorCode.input, `${path} cannot be read: ${message}`, { cause });
+      }
+      throw noMmdb(path, message, cause);
+    }
+    check(path, reader, (await stat(path)).size);
+    this.readers.push(reader);
+    this.slots.fill(0);
   }
 
   /** Distinct places met. */
@@ -162,36 +180,13 @@ function asOf(value: Value): number | undefined {
   return typeof as === 'number' && Number.isInteger(as) && as > 0 && as < 2 ** 32 ? as : undefined;
 }
 
-/**
- * Opens MMDB files, whole in memory.
- * @throws RheoError input: a file that cannot be read; format: one that is no MMDB file, or a damaged one
- */
-export async function openPlaces(paths: readonly string[]): Promise<Places> {
-  const { open } = await import('maxmind');
-  const readers: Reader<Response>[] = [];
-  for (const path of paths) {
-    let reader: Reader<Response>;
-    try {
-      reader = await open<Response>(path, { cache: { max: READER_CACHE } });
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      if (code !== undefined && /^E[A-Z]+$/.test(code)) {
-        throw new RheoError(ErrorCode.input, `${path} cannot be read: ${message}`, { cause });
-      }
-      throw noMmdb(path, message, cause);
-    }
-    check(path, reader);
-    readers.push(reader);
-  }
-  return new Places(readers);
-}
-
 /** The metadata is read; does the tree fit in, and does it lead to values? */
-function check(path: string, reader: Reader<Response>): void {
-  const { ipVersion, nodeCount, databaseType } = reader.metadata;
+function check(path: string, reader: Reader<Response>, size: number): void {
+  const { ipVersion, nodeCount, databaseType, searchTreeSize } = reader.metadata;
   if ((ipVersion !== 4 && ipVersion !== 6) || !(nodeCount >= 1) || typeof databaseType !== 'string') {
     throw noMmdb(path, 'its metadata is not complete');
   }
+  if (searchTreeSize > size) throw noMmdb(path, `it is cut: ${size} bytes, and the tree alone has ${searchTreeSize}`);
   try {
     for (const address of ['0.0.0.1', '1.1.1.1', '128.0.0.1', '223.255.255.1']) reader.get(address);
     if (ipVersion === 6) for (const address of ['2001::1', '2a00::1', 'ffff::1']) reader.get(address);

@@ -100,3 +100,51 @@ test('a device without room', () => {
   assert.throws(() => new Output(fd, '/dev/full').text(LINE), { code: 'RHEO_OUTPUT', message: /no space left/ });
   closeSync(fd);
 });
+
+test('a patient output makes nobody wait: what a full pipe does not take goes out with drain, in order', async () => {
+  for (let n = 0; n < 8; n++) {
+    const sink = flaky(
+      new Map([
+        [n, 'EAGAIN'],
+        [n + 2, 'EAGAIN'],
+        [n + 3, 'EINTR'],
+      ]),
+      3,
+    );
+    const output = Output.patient(1, 'a pipe', sink.write);
+    const bytes = Buffer.from(LINE);
+    output.write(bytes, bytes.length);
+    // The caller's memory is free again.
+    const copy = Buffer.from('abcdefghij\n');
+    output.write(copy, copy.length);
+    copy.fill(0);
+    await output.drain();
+    assert.equal(sink.text(), `${LINE}abcdefghij\n`);
+    assert.equal(output.written, 22);
+    assert.equal(output.drain(), undefined);
+  }
+});
+
+test('a patient output whose reader goes away, or whose disk is full, while it drains', async () => {
+  const gone = flaky(
+    new Map([
+      [1, 'EAGAIN'],
+      [2, 'EPIPE'],
+    ]),
+    3,
+  );
+  const output = Output.patient(1, 'a pipe', gone.write);
+  output.text(LINE);
+  await output.drain();
+  assert.equal(output.closed, true);
+  const full = flaky(
+    new Map([
+      [1, 'EAGAIN'],
+      [2, 'ENOSPC'],
+    ]),
+    3,
+  );
+  const other = Output.patient(1, 'a file', full.write);
+  other.text(LINE);
+  await assert.rejects(async () => other.drain(), { code: 'RHEO_OUTPUT' });
+});

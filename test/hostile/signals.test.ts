@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { assertTidy, ended, Folder, flood, pcapHeader, records, start } from './program.js';
 
@@ -93,4 +95,37 @@ describe('SIGINT', { concurrency: 2, skip: process.platform === 'win32' && 'no s
       child.stdout?.destroy();
     }
   });
+
+  test('is heard while nobody reads from the pipe: the second one ends it at once', async () => {
+    // A named pipe: what a shell makes of `|`. (Children of node get a socket.)
+    const fifo = folder.file('full');
+    assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+    const reading = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writing = openSync(fifo, constants.O_WRONLY);
+    const child = start(['read', '--json', '--max-flows', '5000', LARGE], { stdio: ['ignore', writing, 'pipe'] });
+    closeSync(writing);
+    const end = new Promise<string>((resolve) => {
+      child.on('exit', (code, signal) => resolve(`${code} ${signal}`));
+    });
+    const some = new Uint8Array(100);
+    while (readNow(reading, some) === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    // Long enough for the pipe to be full.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    child.kill('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(child.exitCode, null, 'it waits for the reader to take what it has');
+    child.kill('SIGINT');
+    assert.equal(await end, 'null SIGINT');
+    closeSync(reading);
+  });
 });
+
+/** Bytes that are there now. */
+function readNow(fd: number, into: Uint8Array): number {
+  try {
+    return readSync(fd, into);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
+}

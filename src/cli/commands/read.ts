@@ -12,7 +12,7 @@ import { NameBook } from '../names.js';
 import { splitOperands } from '../operands.js';
 import type { ParsedArguments } from '../parse.js';
 import { ProgressBar } from '../progress.js';
-import { readOptions } from '../read-options.js';
+import { enrichmentOptions, readOptions } from '../read-options.js';
 import { type Terminal, terminal } from '../terminal.js';
 import { safeLines } from '../text.js';
 import { makeView, viewFormat } from '../view.js';
@@ -69,6 +69,7 @@ async function runCount(
   try {
     const count = await countPackets(files, filter, { follow: options.follow ?? false, signal: abort.signal });
     output.text(`${count}\n`);
+    await output.drain();
   } finally {
     ignoreInterrupts();
   }
@@ -80,11 +81,28 @@ export async function runRead(parsed: ParsedArguments): Promise<number> {
   const { values } = parsed;
   const { files, filter } = splitOperands(parsed);
   const options = readOptions(values, filter);
-  const output = new Output(1, 'standard output');
+  const enrich = enrichmentOptions(values);
+  const output = Output.patient(1, 'standard output');
   if (values.has('count')) return runCount(files, filter, options, output);
   const screen = terminal(process.env, values.has('no-color'));
   const names = new NameBook(!values.has('no-names'));
-  const features = recordFields(options.features);
+  const progress =
+    screen.errorIsTerminal && !values.has('no-progress') && !values.has('quiet')
+      ? new ProgressBar(
+          (text) => process.stderr.write(text),
+          () => performance.now(),
+        )
+      : undefined;
+  const log = (level: 'info' | 'warn' | 'error', message: string): void => {
+    if (level === 'info' ? !values.has('verbose') : values.has('quiet') && level !== 'error') return;
+    progress?.clear();
+    process.stderr.write(safeLines(`rheo: ${message}\n`));
+  };
+  const enrichment =
+    enrich === undefined ? undefined : new (await import('../../control/enrichment.js')).Enrichment(enrich, log);
+  await enrichment?.start();
+  const enricher = enrichment?.enricher;
+  const features = [...recordFields(options.features), ...(enricher?.fields ?? [])];
   const urls = (values.get('export') as readonly string[] | undefined) ?? [];
   // Who exports wants no table besides, unless a flag asks for one.
   const seen = urls.length === 0 || VIEW_FLAGS.some((name) => values.has(name));
@@ -100,44 +118,36 @@ export async function runRead(parsed: ParsedArguments): Promise<number> {
   output.onClosed = () => {
     abort.abort();
   };
-  const progress =
-    screen.errorIsTerminal && !values.has('no-progress') && !values.has('quiet')
-      ? new ProgressBar(
-          (text) => process.stderr.write(text),
-          () => performance.now(),
-        )
-      : undefined;
   const interfaces: Interface[] = [];
   let packets = 0;
   const exports =
     urls.length === 0
       ? undefined
       : await (await import('../../control/export-sink.js')).ExportSink.open(urls, {
-          fields: recordFields(options.features, interfaces),
+          fields: [...recordFields(options.features, interfaces), ...(enricher?.fields ?? [])],
           keyParts: options.key?.extra ?? [],
           sampling: options.sampling,
           communityIdSeed: (values.get('community-id-seed') as number | undefined) ?? 0,
           interfaces,
           packets: () => packets,
-          log(level, message) {
-            if (level === 'info' ? !values.has('verbose') : values.has('quiet') && level !== 'error') return;
-            progress?.clear();
-            process.stderr.write(safeLines(`rheo: ${message}\n`));
-          },
+          log,
         });
   const { sampling } = options;
   const scaled = view === undefined && exports !== undefined && sampling?.scale === true;
   const exported: RecordSink | undefined = scaled ? new ScaleSink(sampling.n, exports) : exports;
   const sink: RecordSink = {
     async write(batch) {
+      enricher?.enrich(batch);
       // The view multiplies counters in place where --scale asks for it: targets then get them so.
       await view?.write(batch);
+      await output.drain();
       await exported?.write(batch);
     },
     async close() {
       // The bar is gone before anything is printed.
       progress?.clear();
       await view?.close();
+      await output.drain();
       await exported?.close();
     },
   };

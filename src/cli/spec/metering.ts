@@ -18,6 +18,7 @@ export const FEATURE_NAMES = [
 export const OUTPUT = 'Output';
 export const METER = 'Metering';
 export const INPUT = 'Reading';
+const ENRICHMENT = 'Enrichment';
 
 export const SEED_FLAG: FlagSpec = {
   name: 'community-id-seed',
@@ -42,6 +43,37 @@ export const EXPORT_FLAG: FlagSpec = {
     ...['syslog://', 'syslog+tcp://', 'syslog+tls://', 'file:'],
   ],
 };
+
+/** AS_CHOICES of enrich/enricher.ts, here without its code; a test holds the two together. */
+export const AS_WORDS = ['origin', 'neighbour', 'previous'] as const;
+
+export const ENRICHMENT_FLAGS: readonly FlagSpec[] = [
+  {
+    name: 'mrt',
+    kind: 'file',
+    placeholder: 'FILE',
+    repeat: true,
+    group: ENRICHMENT,
+    summary: 'AS numbers, prefix lengths and next hops from an MRT dump of routes; of several the first counts',
+  },
+  {
+    name: 'mmdb',
+    kind: 'file',
+    placeholder: 'FILE',
+    repeat: true,
+    group: ENRICHMENT,
+    summary: 'countries, cities, AS numbers and organisations from an MMDB file',
+  },
+  {
+    name: 'as',
+    kind: 'choice',
+    placeholder: 'WHICH',
+    choices: AS_WORDS,
+    group: ENRICHMENT,
+    summary: 'AS number of a route: its origin, the neighbour on the way to it, or the one previous to the origin',
+    fallback: 'origin',
+  },
+];
 
 export const THREADS_FLAG: FlagSpec = {
   name: 'threads',

@@ -1,4 +1,4 @@
-import { EXPORT_FLAG, INPUT, METERING_FLAGS, OUTPUT, SEED_FLAG, THREADS_FLAG } from './metering.js';
+import { ENRICHMENT_FLAGS, EXPORT_FLAG, INPUT, METERING_FLAGS, OUTPUT, SEED_FLAG, THREADS_FLAG } from './metering.js';
 import { type CommandSpec, type FlagSpec, TIME_TEXT } from './types.js';
 
 export const SORT_KEYS = [
@@ -17,7 +17,9 @@ export const SORT_KEYS = [
 export type SortKey = (typeof SORT_KEYS)[number];
 
 export const GROUP_KEYS = ['address', 'src', 'dst', 'prefix', 'port', 'protocol', 'conversation'] as const;
-export type GroupKey = (typeof GROUP_KEYS)[number];
+/** Besides, where records have passed enrichment before they are added up. */
+export const READ_GROUP_KEYS = [...GROUP_KEYS, 'as'] as const;
+export type GroupKey = (typeof READ_GROUP_KEYS)[number];
 
 /** Records and groups that are kept for a table at the most. */
 export const MAX_TOP = 1_000_000;
@@ -74,12 +76,13 @@ const READ_FLAGS: readonly FlagSpec[] = [
     name: 'group-by',
     kind: 'text',
     placeholder: 'KEY',
-    choices: GROUP_KEYS,
+    choices: READ_GROUP_KEYS,
     group: VIEW,
-    summary: 'add up flows by KEY; prefix takes lengths: prefix/16 or prefix/24,/48',
+    summary: 'add up flows by KEY; prefix takes lengths: prefix/16 or prefix/24,/48; as needs --mrt or --mmdb',
   },
   { name: 'summary', kind: 'switch', group: VIEW, summary: 'histograms of sizes, durations, protocols, end reasons' },
   ...METERING_FLAGS,
+  ...ENRICHMENT_FLAGS,
   {
     name: 'read',
     short: 'r',

@@ -146,8 +146,8 @@ export class NfdumpFormat implements FileFormat {
     let target = 0;
     if ((meta & KeyKind.ports) !== 0) {
       const ports = words[at + Row.ports];
-      source = swapped ? ports >>> 16 : ports & 0xffff;
-      target = swapped ? ports & 0xffff : ports >>> 16;
+      source = swapped ? ports & 0xffff : ports >>> 16;
+      target = swapped ? ports >>> 16 : ports & 0xffff;
     } else if ((meta & KeyKind.icmp) !== 0) target = (icmpType(words, at) << 8) | (words[at + Row.ports] & 0xff);
     const flags = words[at + Row.tcpFlags];
     out.writeUInt16LE(source, pos);

@@ -1,0 +1,114 @@
+import { type BgpOptions, BgpSpeaker, type NeighbourStatus } from '../enrich/bgp-speaker.js';
+import { type AsChoice, Enricher } from '../enrich/enricher.js';
+import { loadMrt } from '../enrich/mrt-file.js';
+import { Places } from '../enrich/places.js';
+import { RouteTable } from '../enrich/route-table.js';
+
+/** Memory for the prefixes of one neighbour or dump unless told otherwise: a full table of both families fits. */
+export const DEFAULT_ROUTE_MEMORY = 400e6;
+
+export interface EnrichmentOptions {
+  bgp?: Omit<BgpOptions, 'bytes' | 'log'> | undefined;
+  /** MRT dumps, each a table of its own, behind those of the neighbours. */
+  mrt?: readonly string[] | undefined;
+  mmdb?: readonly string[] | undefined;
+  as?: AsChoice | undefined;
+  /** Bytes for the prefixes of one neighbour or of all dumps. */
+  memory?: number | undefined;
+}
+
+/** Where enrichment stands. */
+export interface EnrichmentStatus {
+  neighbours: NeighbourStatus[];
+  dumps: { file: string; prefixes4: number; prefixes6: number; routes: number; refused: number; damaged: number }[];
+  /** Absent without MMDB files. */
+  places?: { files: string[]; places: number; damaged: number; refused: number };
+  records: number;
+  routed: number;
+  placed: number;
+}
+
+type Log = BgpOptions['log'];
+
+/** True if the options ask for anything. */
+export function enriches(options: EnrichmentOptions): boolean {
+  return options.bgp !== undefined || (options.mrt?.length ?? 0) > 0 || (options.mmdb?.length ?? 0) > 0;
+}
+
+interface Dump {
+  readonly file: string;
+  readonly table: RouteTable;
+  damaged: number;
+}
+
+/** What enriches the records of a run: BGP neighbours, MRT dumps, MMDB files and the enricher that asks them. */
+export class Enrichment {
+  readonly enricher: Enricher;
+  private readonly log: Log;
+  private readonly speaker: BgpSpeaker | undefined;
+  private readonly dumps: readonly Dump[];
+  private readonly places: Places | undefined;
+  private readonly files: readonly string[];
+  private readonly bytes: number;
+
+  /** @throws RheoError usage: a neighbour or an identifier that is no address */
+  constructor(options: EnrichmentOptions, log: Log) {
+    this.log = log;
+    this.bytes = options.memory ?? DEFAULT_ROUTE_MEMORY;
+    this.speaker =
+      options.bgp === undefined ? undefined : new BgpSpeaker({ ...options.bgp, bytes: this.bytes, log });
+    this.dumps = (options.mrt ?? []).map((file) => ({ file, table: new RouteTable(this.bytes), damaged: 0 }));
+    this.files = options.mmdb ?? [];
+    this.places = this.files.length === 0 ? undefined : new Places();
+    const tables = [...(this.speaker?.tables ?? []), ...this.dumps.map(({ table }) => table)];
+    this.enricher = new Enricher(tables, this.places, options.as);
+  }
+
+  /**
+   * Reads the files and listens for neighbours.
+   * @throws RheoError input, format: a file that cannot be read, a port that cannot be listened on; nothing is left open
+   */
+  async start(): Promise<void> {
+    for (const file of this.files) await this.places?.open(file);
+    for (const dump of this.dumps) await this.load(dump);
+    await this.speaker?.start();
+  }
+
+  private async load(dump: Dump): Promise<void> {
+    const { file, table } = dump;
+    const { damaged, records } = await loadMrt(file, table);
+    dump.damaged = damaged;
+    this.log('info', `${file}: ${table.v4.size} IPv4 and ${table.v6.size} IPv6 prefixes in ${records} records`);
+    if (damaged > 0) this.log('warn', `${file}: ${damaged} damaged records were left out`);
+    if (table.refused > 0) {
+      this.log('warn', `${file}: ${table.refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`);
+    }
+  }
+
+  /** The port that neighbours connect to; 0 without any. */
+  get bgpPort(): number {
+    return this.speaker?.port ?? 0;
+  }
+
+  get status(): EnrichmentStatus {
+    const { places } = this;
+    return {
+      neighbours: this.speaker?.status ?? [],
+      dumps: this.dumps.map(({ file, table, damaged }) => ({
+        file,
+        prefixes4: table.v4.size,
+        prefixes6: table.v6.size,
+        routes: table.routes,
+        refused: table.refused,
+        damaged,
+      })),
+      ...(places !== undefined && { places: { files: [...this.files], places: places.size, ...places.counters } }),
+      ...this.enricher.counters,
+    };
+  }
+
+  /** Ends the sessions in good order. */
+  async close(): Promise<void> {
+    await this.speaker?.stop();
+  }
+}
