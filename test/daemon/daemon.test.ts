@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readDump } from '../../src/control/daemon/dump-format.js';
+import type { RecordBatch } from '../../src/model/record-batch.js';
 import type { FlowObject, ServiceEvent } from '../../src/rpc/service.js';
 import { configOf, floodDaemon, MemoryTarget, until } from './support.js';
 
@@ -315,4 +316,30 @@ test('metrics are given, and each who asks gets the longest gap since it asked',
   const { threads } = await daemon.service.health();
   assert.ok(threads[0].longestGapMs > 0, 'the metrics have not taken it away');
   await daemon.stop();
+});
+
+test('a target that keeps records for a moment has them until it is done, and before the daemon ends', async () => {
+  let writing = 0;
+  class Waiting extends MemoryTarget {
+    override write(batch: RecordBatch): void | Promise<void> {
+      writing++;
+      const first = batch.words.slice(0, batch.layout.stride);
+      return new Promise((resolve) => {
+        setTimeout(() => {
+          assert.deepEqual(batch.words.slice(0, batch.layout.stride), first);
+          super.write(batch);
+          writing--;
+          resolve();
+        }, 30);
+      });
+    }
+  }
+  const target = new Waiting();
+  const { daemon } = floodDaemon({ packets: 20_000, flows: 5000, rate: FAST }, {}, { openTarget: async () => target });
+  await daemon.start();
+  await until(async () => (await daemon.service.loss()).packets === 20_000, 'all packets');
+  await daemon.stop();
+  assert.equal(writing, 0);
+  assert.equal(target.flows.length, 5000);
+  assert.equal((await daemon.ended).verdict, 'Nothing was lost.');
 });

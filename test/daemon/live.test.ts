@@ -41,7 +41,13 @@ test('two threads over one interface: each packet once, both directions in one f
   t.after(() => lab.close());
   const target = new MemoryTarget();
   const daemon = new Daemon({
-    config: configOf({ interfaces: 'r0', netns: right, threads: 2, filter: 'udp port 7777', export: 'file:unused.ndjson' }),
+    config: configOf({
+      interfaces: 'r0',
+      netns: right,
+      threads: 2,
+      filter: 'udp port 7777',
+      export: 'file:unused.ndjson',
+    }),
     version: '0',
     openTarget: async () => target,
   });
@@ -55,7 +61,10 @@ test('two threads over one interface: each packet once, both directions in one f
     return loss.decoded === 2000;
   }, 'all packets');
   assert.deepEqual(loss?.imbalance, []);
-  assert.ok(loss?.threads.every(({ packets }) => packets > 0), 'both threads have got their share');
+  assert.ok(
+    loss?.threads.every(({ packets }) => packets > 0),
+    'both threads have got their share',
+  );
   const page = await daemon.service.flows({ filter: 'dst port 7777', limit: 100 });
   assert.equal(page.matched, 20);
   for (const flow of page.flows) assert.deepEqual([flow.packets, flow.reversePackets], [50, 50]);

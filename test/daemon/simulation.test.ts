@@ -4,11 +4,21 @@ import { simulate } from './simulation/simulation.js';
 
 const SEEDS = 30;
 
+let packets = 0;
+let records = 0;
+
 for (let seed = 1; seed <= SEEDS; seed++) {
   test(`simulation, seed ${seed}`, async () => {
-    await simulate(seed);
+    const { loss } = await simulate(seed);
+    packets += loss.packets;
+    records += loss.records;
   });
 }
+
+test('much has happened in them', () => {
+  assert.ok(packets > SEEDS * 1000, `${packets} packets`);
+  assert.ok(records > SEEDS * 200, `${records} records`);
+});
 
 test('the same seed is the same run', async () => {
   const [first, second] = [await simulate(7, 120), await simulate(7, 120)];

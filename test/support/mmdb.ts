@@ -37,17 +37,22 @@ export function mmdbFile(
   const record = (child: number | undefined): number =>
     child === undefined ? nodes.length : child >= 0 ? child : nodes.length + 16 + (-1 - child);
   const tree = nodes.flatMap(([left, right]) => pair(record(left), record(right), recordSize));
-  const metadata = encode({
-    binary_format_major_version: 2,
-    binary_format_minor_version: 0,
-    build_epoch: 1_704_067_200,
-    database_type: type,
-    description: { en: 'made by a test' },
-    ip_version: version,
-    languages: ['en'],
-    node_count: nodes.length,
-    record_size: recordSize,
-  });
+  // Of other types than numbers elsewhere: 5 is uint16, 6 is uint32, 9 is uint64.
+  const numbers: [name: string, type: number, bytes: number, value: number][] = [
+    ['binary_format_major_version', 5, 2, 2],
+    ['binary_format_minor_version', 5, 2, 0],
+    ['build_epoch', 9, 8, 1_704_067_200],
+    ['ip_version', 5, 2, version],
+    ['node_count', 6, 4, nodes.length],
+    ['record_size', 5, 2, recordSize],
+  ];
+  const metadata = [
+    ...control(7, numbers.length + 3),
+    ...numbers.flatMap(([name, kind, bytes, value]) => [...encode(name), ...control(kind, bytes), ...big(value, bytes)]),
+    ...[...encode('database_type'), ...encode(type)],
+    ...[...encode('description'), ...encode({ en: 'made by a test' })],
+    ...[...encode('languages'), ...encode(['en'])],
+  ];
   const marker = [0xab, 0xcd, 0xef, ...Buffer.from('MaxMind.com')];
   return Uint8Array.from([...tree, ...new Array(16).fill(0), ...data, ...marker, ...metadata]);
 }

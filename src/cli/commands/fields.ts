@@ -15,7 +15,7 @@ interface Listed {
 function listed(): Listed[] {
   const fields: Listed[] = recordMembers([], []).map((field) => ({ field, feature: undefined }));
   const known = new Set(fields.map(({ field }) => field.name));
-  for (const feature of featureNames()) {
+  for (const feature of featureNames) {
     for (const field of recordFields([feature])) {
       if (known.has(field.name)) continue;
       known.add(field.name);
@@ -46,7 +46,7 @@ export function runFields({ values }: ParsedArguments): number {
   rows.unshift(['NAME', 'TYPE', 'ELEMENT', 'FEATURE', 'MEANING']);
   const widths = rows[0].map((_, k) => Math.min(48, Math.max(...rows.map((row) => row[k].length))));
   for (const row of rows) {
-    output.text(`${row.map((cell, k) => (k === row.length - 1 ? cell : pad(cell, widths[k]))).join('  ')}\n`);
+    output.text(`${row.map((cell, k) => (k === row.length - 1 ? cell : pad(cell, widths[k], false))).join('  ')}\n`);
   }
   return 0;
 }

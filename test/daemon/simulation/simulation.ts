@@ -381,7 +381,6 @@ class Simulation {
       assert.equal(loss.flows.ended.lost, undefined, 'flows were lost though no thread died');
       assert.equal(loss.recordsLost, 0);
     }
-    if (this.counts.traffic > 50) assert.ok(loss.packets > 0, 'no packet came through');
     const forgotten = this.forgotten || loss.recordsDropped > 0 || loss.recordsLost > 0;
     for (const target of this.targets) {
       assert.ok(target.packets <= loss.decoded);
