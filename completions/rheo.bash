@@ -13,7 +13,7 @@ _rheo() {
   local current="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
   COMPREPLY=()
   if [[ $COMP_CWORD -eq 1 ]]; then
-    COMPREPLY=($(compgen -W 'read run ctl config demo completion help version --help --version' -- "$current"))
+    COMPREPLY=($(compgen -W 'read run ctl config fields demo completion help version --help --version' -- "$current"))
     return
   fi
   compopt -o filenames 2>/dev/null
@@ -25,7 +25,7 @@ _rheo() {
         --export) COMPREPLY=($(compgen -W 'ipfix:// ipfix+tcp:// ipfix+tls:// ipfix+sctp:// netflow9:// netflow5:// netflow1:// syslog:// syslog+tcp:// syslog+tls:// file:' -- "$current")); return ;;
         --top) return ;;
         --sort) COMPREPLY=($(compgen -W 'bytes packets duration start end rate src dst srcPort dstPort proto flows key' -- "$current")); return ;;
-        --group-by) COMPREPLY=($(compgen -W 'address src dst prefix port protocol conversation' -- "$current")); return ;;
+        --group-by) COMPREPLY=($(compgen -W 'address src dst prefix port protocol conversation as' -- "$current")); return ;;
         --idle-timeout) return ;;
         --active-timeout) return ;;
         --timeout) COMPREPLY=($(compgen -W 'tcp= tcp.syn= tcp.fin= tcp.rst= udp= icmp= single= other=' -- "$current")); return ;;
@@ -38,11 +38,14 @@ _rheo() {
         --sample) COMPREPLY=($(compgen -W 'count: random: hash:' -- "$current")); return ;;
         --max-fragments) return ;;
         --fragment-timeout) return ;;
+        --mrt) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --mmdb) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --as) COMPREPLY=($(compgen -W 'origin neighbour previous' -- "$current")); return ;;
         --read|-r) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --threads) return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '--json --csv --count --fields --community-id-seed --export --top --sort --group-by --summary --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout -r --read -f --follow --threads -n --no-names --no-color --no-progress -q --quiet -v --verbose --help' -- "$current"))
+        COMPREPLY=($(compgen -W '--json --csv --count --fields --community-id-seed --export --top --sort --group-by --summary --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout --mrt --mmdb --as -r --read -f --follow --threads -n --no-names --no-color --no-progress -q --quiet -v --verbose --help' -- "$current"))
       else
         COMPREPLY=($(compgen -f -- "$current"))
       fi ;;
@@ -150,6 +153,12 @@ _rheo() {
       else
         COMPREPLY=($(compgen -W 'check print schema' -- "$current"))
       fi ;;
+    fields)
+      if [[ $current == -* ]]; then
+        COMPREPLY=($(compgen -W '--json --help' -- "$current"))
+      else
+        :
+      fi ;;
     demo)
       case "$previous" in
         --interface|-i) COMPREPLY=($(compgen -W 'any' -- "$current")); return ;;
@@ -169,7 +178,7 @@ _rheo() {
       if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '--help' -- "$current"))
       else
-        COMPREPLY=($(compgen -W 'read run ctl config demo completion help version' -- "$current"))
+        COMPREPLY=($(compgen -W 'read run ctl config fields demo completion help version' -- "$current"))
       fi ;;
     version)
       if [[ $current == -* ]]; then

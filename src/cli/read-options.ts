@@ -1,7 +1,7 @@
 import type { EnrichmentOptions } from '../control/enrichment.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { didYouMean } from '../core/suggest.js';
-import type { AsChoice } from '../enrich/enricher.js';
+import type { AsChoice } from '../enrich/as-choice.js';
 import type { MeterOptions, ReadOptions, Sampling, TimeoutClass, WhenFull } from '../model/options.js';
 import { TIMEOUT_CLASSES } from '../model/options.js';
 import { type BaseKey, KEY_PARTS, type KeyOptions, type KeyPart } from '../packet/key.js';

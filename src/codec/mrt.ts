@@ -1,4 +1,5 @@
 import { Family } from './bgp.js';
+import { BgpError } from './bgp-error.js';
 import { type RouteListener, UpdateReader } from './bgp-update.js';
 
 /** Types and subtypes of MRT records (RFC 6396 §4, RFC 8050 for additional paths). */
@@ -55,8 +56,9 @@ export class MrtReader {
       else if (type === Type.bgp4mp) good = this.message(view, subtype, from, to);
       // Extended: microseconds in front.
       else if (type === Type.bgp4mpEt && to - from >= 4) good = this.message(view, subtype, from + 4, to);
-    } catch {
-      // A prefix or an UPDATE that cannot be read; a DataView never reads behind its end.
+    } catch (error) {
+      // A prefix or an UPDATE that cannot be read.
+      if (!(error instanceof BgpError)) throw error;
       good = false;
     }
     if (good === undefined) this.counters.other++;
@@ -107,7 +109,7 @@ export class MrtReader {
     fourOctetAs: boolean,
   ): boolean {
     this.updates.fourOctetAs = fourOctetAs;
-    if (!this.updates.readAttributes(view, from, to, true)) return false;
+    if (!this.updates.readEntry(view, from, to, family)) return false;
     this.listener.announce(family, this.updates.prefix, length, this.updates.route);
     return true;
   }

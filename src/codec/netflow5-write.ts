@@ -38,6 +38,8 @@ export function writeLegacyHeader(
 
 /**
  * @param ports source port << 16 | destination port; ICMP: type << 8 | code
+ * @param asNumbers (v5) AS of the source << 16 | of the destination
+ * @param masks (v5) prefix length of the source << 8 | of the destination
  * @param first, last times since boot in ms
  */
 export function writeLegacyRecord(
@@ -55,10 +57,13 @@ export function writeLegacyRecord(
   flags: number,
   protocol: number,
   tos: number,
+  nextHop: number,
+  asNumbers: number,
+  masks: number,
 ): void {
   view.setInt32(at, source);
   view.setInt32(at + 4, destination);
-  view.setUint32(at + 8, 0);
+  view.setInt32(at + 8, nextHop);
   view.setUint32(at + 12, input << 16);
   view.setUint32(at + 16, packets);
   view.setUint32(at + 20, octets);
@@ -67,8 +72,8 @@ export function writeLegacyRecord(
   view.setInt32(at + 32, ports);
   if (format.version === 5) {
     view.setUint32(at + 36, (flags << 16) | (protocol << 8) | tos);
-    view.setUint32(at + 40, 0);
-    view.setUint32(at + 44, 0);
+    view.setInt32(at + 40, asNumbers);
+    view.setInt32(at + 44, masks << 16);
     return;
   }
   view.setUint32(at + 36, (protocol << 8) | tos);

@@ -1,5 +1,7 @@
+import type { AsChoice } from '../enrich/as-choice.js';
 import { type BgpOptions, BgpSpeaker, type NeighbourStatus } from '../enrich/bgp-speaker.js';
-import { type AsChoice, Enricher } from '../enrich/enricher.js';
+
+import { Enricher } from '../enrich/enricher.js';
 import { loadMrt } from '../enrich/mrt-file.js';
 import { Places } from '../enrich/places.js';
 import { RouteTable } from '../enrich/route-table.js';
@@ -55,8 +57,7 @@ export class Enrichment {
   constructor(options: EnrichmentOptions, log: Log) {
     this.log = log;
     this.bytes = options.memory ?? DEFAULT_ROUTE_MEMORY;
-    this.speaker =
-      options.bgp === undefined ? undefined : new BgpSpeaker({ ...options.bgp, bytes: this.bytes, log });
+    this.speaker = options.bgp === undefined ? undefined : new BgpSpeaker({ ...options.bgp, bytes: this.bytes, log });
     this.dumps = (options.mrt ?? []).map((file) => ({ file, table: new RouteTable(this.bytes), damaged: 0 }));
     this.files = options.mmdb ?? [];
     this.places = this.files.length === 0 ? undefined : new Places();
@@ -81,7 +82,10 @@ export class Enrichment {
     this.log('info', `${file}: ${table.v4.size} IPv4 and ${table.v6.size} IPv6 prefixes in ${records} records`);
     if (damaged > 0) this.log('warn', `${file}: ${damaged} damaged records were left out`);
     if (table.refused > 0) {
-      this.log('warn', `${file}: ${table.refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`);
+      this.log(
+        'warn',
+        `${file}: ${table.refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`,
+      );
     }
   }
 

@@ -18,6 +18,8 @@ import type { RouteTable } from './route-table.js';
 
 /** A new session has to say OPEN within this time. */
 const OPEN_SECONDS = 30;
+/** A connection that is ended has so long to send what was written. */
+const CLOSE_MS = 1000;
 const SUBCODE_ADMINISTRATIVE_SHUTDOWN = 2;
 /** Bytes read from a neighbour between two turns of the event loop. */
 const ROOM = 4 * MOST_BGP_BYTES;
@@ -184,8 +186,15 @@ export class BgpSession {
     this.over = true;
     clearTimeout(this.holdTimer);
     clearInterval(this.keepaliveTimer);
-    // What was written still goes out; a neighbour that does not close its side shall not hold ours.
-    this.socket.destroySoon();
+    // What was written still goes out; a neighbour that reads nothing, or does not close its side, shall not hold ours.
+    closeSoon(this.socket);
     this.options.onClose(reason, mayReturn);
   }
+}
+
+/** Lets what was written go out, and closes whatever the other side does. */
+export function closeSoon(socket: Socket): void {
+  socket.destroySoon();
+  const timer = setTimeout(() => socket.destroy(), CLOSE_MS);
+  socket.once('close', () => clearTimeout(timer));
 }

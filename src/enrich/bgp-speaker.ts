@@ -1,8 +1,8 @@
-import { createServer, isIP, type Server, type Socket } from 'node:net';
+import { createServer, isIP, type Server, type Socket, SocketAddress } from 'node:net';
 import { BGP_PORT, type BgpOpen, Family, writeNotification } from '../codec/bgp.js';
 import { BgpDamage } from '../codec/bgp-error.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
-import { BgpSession } from './bgp-session.js';
+import { BgpSession, closeSoon } from './bgp-session.js';
 import { RouteTable } from './route-table.js';
 
 /** Sessions at one time, those that have not said OPEN included. */
@@ -10,6 +10,7 @@ const MOST_SESSIONS = 64;
 /** A neighbour that never says End-of-RIB: what it has not announced again by then is taken out (s). */
 const LATEST_SWEEP = 360;
 const SUBCODE_CONNECTION_REJECTED = 5;
+const STRANGERS_QUIET_MS = 10_000;
 
 export interface NeighbourOptions {
   /** Its address; connections from elsewhere are refused. */
@@ -75,15 +76,22 @@ export class BgpSpeaker {
   private readonly options: BgpOptions;
   private readonly neighbours: readonly Neighbour[];
   private server: Server | undefined;
+  /** Connections from addresses that are no neighbours, and when the next one may be logged. */
+  private strangers = 0;
+  private quietUntil = 0;
 
   constructor(options: BgpOptions) {
     this.options = options;
     this.neighbours = options.neighbours.map((neighbour) => {
-      if (isIP(neighbour.address) === 0) {
+      const address = canonical(neighbour.address);
+      if (address === undefined) {
         throw new RheoError(ErrorCode.usage, `bgp: "${neighbour.address}" is no address of a neighbour`);
       }
-      return new Neighbour(neighbour, options.bytes);
+      return new Neighbour({ ...neighbour, address }, options.bytes);
     });
+    const addresses = this.neighbours.map((neighbour) => neighbour.options.address);
+    const twice = addresses.find((address, n) => addresses.indexOf(address) !== n);
+    if (twice !== undefined) throw new RheoError(ErrorCode.usage, `bgp: the neighbour ${twice} is given twice`);
     identifier(options.id);
   }
 
@@ -157,9 +165,9 @@ export class BgpSpeaker {
     const neighbour = this.neighbours.find(({ options }) => options.address === from);
     socket.on('error', () => {});
     if (neighbour === undefined) {
-      this.options.log('warn', `bgp: a connection from ${from}, which is no neighbour, was refused`);
+      this.stranger(from);
       socket.write(writeNotification(BgpDamage.cease, SUBCODE_CONNECTION_REJECTED));
-      socket.destroySoon();
+      closeSoon(socket);
       return;
     }
     // A neighbour that comes again has lost its old session, whether we have noticed or not (RFC 4724 §5).
@@ -181,6 +189,15 @@ export class BgpSpeaker {
     neighbour.session = session;
   }
 
+  /** Strangers can connect as often as they like: they get one line a while. */
+  private stranger(from: string): void {
+    this.strangers++;
+    const now = performance.now();
+    if (now < this.quietUntil) return;
+    this.quietUntil = now + STRANGERS_QUIET_MS;
+    this.options.log('warn', `bgp: ${from} is no neighbour and was refused (${this.strangers} connections in all)`);
+  }
+
   private opened(neighbour: Neighbour, open: BgpOpen): void {
     clearTimeout(neighbour.timer);
     neighbour.sessions++;
@@ -189,7 +206,11 @@ export class BgpSpeaker {
     // What is left from before a session that never told all is gone for good.
     this.complete(neighbour);
     neighbour.table.restart();
-    for (const family of open.families) neighbour.incomplete.add(family);
+    // A family that is not told any more is gone now (RFC 4724 §4.2).
+    for (const family of Object.values(Family)) {
+      if (open.families.includes(family)) neighbour.incomplete.add(family);
+      else neighbour.table.sweep(family);
+    }
     this.options.log('info', `bgp ${neighbour.options.address}: session with AS ${open.as}`);
     neighbour.timer = setTimeout(() => this.complete(neighbour), LATEST_SWEEP * 1000);
     neighbour.timer.unref();
@@ -219,6 +240,13 @@ export class BgpSpeaker {
     }, seconds * 1000);
     neighbour.timer.unref();
   }
+}
+
+/** An address as the system writes those of connections; undefined if it is none. */
+function canonical(address: string): string | undefined {
+  const family = isIP(address);
+  if (family === 0) return undefined;
+  return new SocketAddress({ address, family: family === 6 ? 'ipv6' : 'ipv4' }).address;
 }
 
 /** A BGP identifier as a number. @throws RheoError usage */

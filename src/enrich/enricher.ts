@@ -4,12 +4,9 @@ import { ASIDE_END, ASIDE_WORDS, Aside, HOP_SHIFT, Hop } from '../model/aside.js
 import type { RecordField } from '../model/hook.js';
 import { RECORD_BATCH_SIZE, type RecordBatch } from '../model/record-batch.js';
 import { Row, State } from '../model/row.js';
+import type { AsChoice } from './as-choice.js';
 import type { Place, Places } from './places.js';
 import { emptyAnswer, type RouteTable } from './route-table.js';
-
-/** Which AS of a route counts as that of an address: its origin, our neighbour on the way, or the one before the origin. */
-export const AS_CHOICES = ['origin', 'neighbour', 'previous'] as const;
-export type AsChoice = (typeof AS_CHOICES)[number];
 
 /**
  * Adds to records what routes and MMDB files say of their addresses, a batch at a time, into `RecordBatch.aside`. Of several
@@ -177,7 +174,12 @@ const ROUTE_FIELDS: readonly RecordField[] = [
 ];
 
 function placeFields(places: Places): readonly RecordField[] {
-  const field = (name: string, responder: boolean, member: Exclude<keyof Place, 'as'>, description: string): RecordField => ({
+  const field = (
+    name: string,
+    responder: boolean,
+    member: Exclude<keyof Place, 'as'>,
+    description: string,
+  ): RecordField => ({
     name,
     description,
     type: 'string',

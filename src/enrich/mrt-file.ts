@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import type { MrtCounters } from '../codec/mrt.js';
 import { MOST_MRT_BYTES, MrtReader } from '../codec/mrt.js';
@@ -28,22 +28,28 @@ export async function loadMrt(path: string, table: RouteTable): Promise<MrtCount
     offset += end;
     held = bytes.slice(end);
   };
+  let file: FileHandle | undefined;
   try {
-    const file = await open(path);
+    file = await open(path);
     const magic = new Uint8Array(3);
     await file.read(magic, 0, 3, 0);
     if (magic[0] === 0x42 && magic[1] === 0x5a && magic[2] === 0x68) {
-      await file.close();
       throw new RheoError(ErrorCode.format, `${path} is compressed with bzip2`, { remedy: `bunzip2 ${path}` });
     }
-    const raw = file.createReadStream({ start: 0, highWaterMark: 1 << 20 });
+    const raw = file.createReadStream({ start: 0, highWaterMark: 1 << 20, autoClose: false });
     const gzip = magic[0] === 0x1f && magic[1] === 0x8b;
     const stream = gzip ? raw.pipe(createGunzip()) : raw;
-    raw.on('error', (error) => stream.destroy(error));
-    for await (const chunk of stream) take(chunk as Uint8Array);
+    if (gzip) raw.on('error', (error) => stream.destroy(error));
+    try {
+      for await (const chunk of stream) take(chunk as Uint8Array);
+    } finally {
+      raw.destroy();
+    }
   } catch (cause) {
     if (cause instanceof RheoError) throw cause;
     throw new RheoError(ErrorCode.input, `${path} cannot be read: ${(cause as Error).message}`, { cause });
+  } finally {
+    await file?.close();
   }
   if (held.length > 0) reader.counters.damaged++;
   if (reader.counters.records === reader.counters.damaged) {

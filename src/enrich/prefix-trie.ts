@@ -1,5 +1,3 @@
-import { ErrorCode, RheoError } from '../core/errors.js';
-
 /** Bits that the root decides at once, and each node below it. */
 const ROOT_BITS = 16;
 const STRIDE = 4;
@@ -23,7 +21,7 @@ export class PrefixTrie {
   refused = 0;
 
   private readonly bits: 32 | 128;
-  private readonly mostNodes: number;
+  private mostNodes: number;
   /** Values of prefixes of up to 16 bits, as in a heap. */
   private readonly short = new Int32Array(2 << ROOT_BITS);
   /** For each 16 bits the value of the longest of them, its length, and the node of what is longer. */
@@ -198,20 +196,22 @@ export class PrefixTrie {
     const head = words[0] >>> ROOT_BITS;
     const place = heapPlace(head, length);
     const before = short[place];
+    if (before === value) return before;
     short[place] = value;
     this.size += (value === 0 ? 0 : 1) - (before === 0 ? 0 : 1);
+    // What covers these 16 bits now: this prefix or, if it is gone, the longest that covers it.
+    let up = place;
+    let covering = length;
+    while (up > 1 && short[up] === 0) {
+      up >>>= 1;
+      covering--;
+    }
     const width = ROOT_BITS - length;
     const from = (head >>> width) << width;
     for (let n = from; n < from + (1 << width); n++) {
       if (bestLength[n] > length && best[n] !== 0) continue;
-      let up = place;
-      let covering = length;
-      while (up > 0 && short[up] === 0) {
-        up >>>= 1;
-        covering--;
-      }
       best[n] = short[up];
-      bestLength[n] = up === 0 ? 0 : covering;
+      bestLength[n] = short[up] === 0 ? 0 : covering;
     }
     return before;
   }
@@ -240,8 +240,10 @@ export class PrefixTrie {
       const grown = new Int32Array(wanted * NODE_WORDS);
       grown.set(this.nodes);
       this.nodes = grown;
-    } catch (cause) {
-      throw new RheoError(ErrorCode.limit, `no memory for a table of ${this.size} prefixes`, { cause });
+    } catch {
+      // The machine has less memory than was allowed: it stays at what there is, and what finds no room is counted.
+      this.mostNodes = capacity;
+      return false;
     }
     return true;
   }

@@ -48,7 +48,7 @@ export async function openTarget(url: string, context: ExportContext): Promise<T
 }
 
 function openNetworkTarget(target: TargetUrl, context: ExportContext): Target {
-  const { options, transport, protocol } = target;
+  const { options, transport } = target;
   const datagrams = transport === 'udp';
   const maxMessageBytes = datagrams ? (options.mtu ?? DEFAULT_MTU) - HEADERS : STREAM_MESSAGE_BYTES;
   const encoder = encoderMaker(target, maxMessageBytes, context);

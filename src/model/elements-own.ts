@@ -49,6 +49,12 @@ const TABLE: readonly Row[] = [
   [26, 'payloadGap', 'unsigned32', 'quantity', 'microseconds', 'Member of payloadGapList'],
   [27, 'payloadEntropy', 'float32', 'quantity', 'none', 'Entropy of the first payload in bits per byte'],
   [28, 'payloadStart', 'octetArray', 'default', 'none', 'First bytes of the first payload'],
+  [29, 'sourceCountry', 'string', 'default', 'none', 'Country of the source address, ISO 3166-1 alpha-2'],
+  [30, 'destinationCountry', 'string', 'default', 'none', 'Country of the destination address, ISO 3166-1 alpha-2'],
+  [31, 'sourceCity', 'string', 'default', 'none', 'City of the source address'],
+  [32, 'destinationCity', 'string', 'default', 'none', 'City of the destination address'],
+  [33, 'sourceOrganization', 'string', 'default', 'none', 'Organisation that holds the AS of the source address'],
+  [34, 'destinationOrganization', 'string', 'default', 'none', 'Organisation that holds the AS of the destination'],
 ];
 
 /** Our own elements by name. */
@@ -84,4 +90,10 @@ export const OWN_ELEMENT_OF: Readonly<Record<string, string>> = {
   payloadGaps: 'payloadGapList',
   payloadEntropy: 'payloadEntropy',
   payloadStart: 'payloadStart',
+  srcCountry: 'sourceCountry',
+  dstCountry: 'destinationCountry',
+  srcCity: 'sourceCity',
+  dstCity: 'destinationCity',
+  srcOrganization: 'sourceOrganization',
+  dstOrganization: 'destinationOrganization',
 };

@@ -20,7 +20,8 @@ const unseen = new FinalizationRegistry<{ address: number; length: number }>(({ 
 export class Region {
   readonly buffer: ArrayBuffer;
   readonly length: number;
-  private readonly address: number;
+  /** Where the buffer lies: it does not move, so that the kernel may be told of it. */
+  readonly address: number;
 
   /** @param length in bytes, a multiple of the page size, below 2 GiB; costs no memory until something is mapped */
   constructor(length: number) {

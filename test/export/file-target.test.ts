@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { FILE_SYSTEM, type FileSystem, type OpenFile } from '../../src/export/file/file-system.js';
 import { NamePattern } from '../../src/export/file/name-pattern.js';
@@ -234,6 +236,43 @@ for (const name of ['a.ndjson', 'a.csv', 'a.ndjson.gz', 'a.ipfix', 'a.nfdump', '
     });
   });
 }
+
+test('kill -9 in the middle: complete files are whole, the open one is recovered by the next start', async () => {
+  await inFolder(async (folder) => {
+    const url = `file:${folder}/k.ndjson?rotate-size=200k`;
+    const here = path.dirname(fileURLToPath(import.meta.url));
+    const script =
+      `import { openTarget } from '${path.join(here, '../../src/export/target.js')}';\n` +
+      `import { exportContext, manyRecords } from '${path.join(here, '../support/export-context.js')}';\n` +
+      `const target = await openTarget(${JSON.stringify(url)}, exportContext());\n` +
+      'for (let k = 0; ; k += 100) {\n' +
+      '  target.write(manyRecords(100, k));\n  target.tick(0);\n  await new Promise((wake) => setTimeout(wake, 2));\n}\n';
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+    try {
+      await until(
+        'two complete files',
+        () => readdirSync(folder).filter((name) => name.endsWith('.ndjson')).length > 1,
+      );
+    } finally {
+      child.kill('SIGKILL');
+      await new Promise((resolve) => child.once('exit', resolve));
+    }
+    assert.ok(readdirSync(folder).some((name) => name.endsWith('.part')));
+    await (await open(url, exportContext())).close();
+    const names = readdirSync(folder);
+    assert.ok(
+      names.every((name) => name.endsWith('.ndjson')),
+      names.join(),
+    );
+    // From the first record on without a gap, up to the one that was written last.
+    const packets = names.flatMap((name) => lines(`${folder}/${name}`)).map((line) => JSON.parse(line).packets);
+    packets.sort((x, y) => x - y);
+    assert.deepEqual(
+      packets,
+      Array.from(packets, (_, k) => k + 1),
+    );
+  });
+});
 
 test('files of a process that runs are left alone', async () => {
   await inFolder(async (folder) => {

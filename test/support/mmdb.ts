@@ -48,7 +48,11 @@ export function mmdbFile(
   ];
   const metadata = [
     ...control(7, numbers.length + 3),
-    ...numbers.flatMap(([name, kind, bytes, value]) => [...encode(name), ...control(kind, bytes), ...big(value, bytes)]),
+    ...numbers.flatMap(([name, kind, bytes, value]) => [
+      ...encode(name),
+      ...control(kind, bytes),
+      ...big(value, bytes),
+    ]),
     ...[...encode('database_type'), ...encode(type)],
     ...[...encode('description'), ...encode({ en: 'made by a test' })],
     ...[...encode('languages'), ...encode(['en'])],
@@ -68,8 +72,7 @@ function pair(left: number, right: number, size: 24 | 28 | 32): number[] {
 }
 
 function control(type: number, size: number): number[] {
-  const [short, rest] =
-    size < 29 ? [size, []] : size < 285 ? [29, [size - 29]] : [30, big(size - 285, 2)];
+  const [short, rest] = size < 29 ? [size, []] : size < 285 ? [29, [size - 29]] : [30, big(size - 285, 2)];
   return type < 8 ? [(type << 5) | short, ...rest] : [short, type - 7, ...rest];
 }
 

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { BGP_PORT } from '../../codec/bgp.js';
 import { formatTime } from '../../core/quantity.js';
+import { AS_CHOICES } from '../../enrich/as-choice.js';
 import { DEFAULT_FEATURES, featureNames } from '../../meter/features/index.js';
 import { MOST_FLOWS } from '../../meter/table.js';
 import { DEFAULT_TIMEOUTS } from '../../meter/timeouts.js';
@@ -191,6 +193,59 @@ const exportTarget = z.union(
   { error: 'a URL such as ipfix://collector.example.org:4739 or file:flows.ndjson, or url and its options' },
 );
 
+const AS_NUMBER = integer(1, 2 ** 32 - 1);
+const bgp = z
+  .strictObject(
+    {
+      address: text('an address').default('::').describe('Address that is listened on'),
+      port: integer(0, 65_535).prefault(BGP_PORT).describe('Port that is listened on; 0: any that is free'),
+      as: AS_NUMBER.describe('Our AS number'),
+      id: text('an IPv4 address').describe('Our BGP identifier, an IPv4 address'),
+      holdTime: time(65_535_000).prefault('90s').describe('Hold time that is offered, in whole seconds from 3s on'),
+      neighbours: listOrOne(
+        z.strictObject(
+          {
+            address: text('an address').describe('Its address; connections from elsewhere are refused'),
+            as: AS_NUMBER.optional().describe('AS number that it must have; default: any'),
+            passwordFile: path.optional().describe('File with the password of TCP MD5 signatures (RFC 2385)'),
+          },
+          { error: 'address, as and passwordFile' },
+        ),
+        'a list of neighbours',
+        64,
+      )
+        .prefault([])
+        .describe('Routers that tell their routes; the first that has a route for an address counts'),
+    },
+    { error: 'as, id, neighbours, address, port and holdTime' },
+  )
+  .optional()
+  .describe('A passive BGP speaker: learns the routes of its neighbours and announces nothing');
+
+const enrich = z
+  .strictObject(
+    {
+      bgp,
+      mrt: listOrOne(path, 'a list of files', 64)
+        .prefault([])
+        .describe('MRT dumps of routes, read once at the start; they count behind the neighbours, in this order'),
+      mmdb: listOrOne(path, 'a list of files', 64)
+        .prefault([])
+        .describe('MMDB files: countries, cities, AS numbers, organisations; the first that knows a thing counts'),
+      as: word(AS_CHOICES)
+        .default('origin')
+        .describe(
+          'AS number of a route: its origin, the neighbour on the way to it, or the one previous to the origin',
+        ),
+      memory: size(2 ** 20, 2 ** 34)
+        .prefault('400M')
+        .describe('Most memory for the prefixes of one neighbour or dump'),
+    },
+    { error: 'bgp, mrt, mmdb, as and memory' },
+  )
+  .prefault({})
+  .describe('What is added to records: AS numbers, prefixes, next hops, places (docs/enrichment.md)');
+
 export const configSchema = z.strictObject(
   {
     interfaces,
@@ -240,6 +295,7 @@ export const configSchema = z.strictObject(
     export: listOrOne(exportTarget, 'a list of URLs', 64)
       .prefault([])
       .describe('Where records go (docs/export.md): URLs, or objects with url and options that become its query'),
+    enrich,
     control,
     log,
     statisticsInterval: timeOrNever()

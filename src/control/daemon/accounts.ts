@@ -41,13 +41,12 @@ const At = {
   records: 11,
   dropped: 12,
   bytesRead: 13,
-  sourceDropped: 14,
-  clockSeconds: 15,
-  interfaces: 16,
-  verdicts: 17,
-  notices: 17 + VERDICTS,
-  ended: 17 + VERDICTS + NOTICES,
-  iface: 17 + VERDICTS + NOTICES + REASONS,
+  clockSeconds: 14,
+  interfaces: 15,
+  verdicts: 16,
+  notices: 16 + VERDICTS,
+  ended: 16 + VERDICTS + NOTICES,
+  iface: 16 + VERDICTS + NOTICES + REASONS,
 } as const;
 const BLOCK = At.iface + MOST_INTERFACES * IFACE_FIELDS.length;
 
@@ -62,8 +61,6 @@ export interface LiveReport extends ShardReport {
   /** Records that were dropped in the shard, as the main thread was too slow. */
   recordsDropped: number;
   bytesRead: number;
-  /** Packets lost before the source, as the source says. */
-  sourceDropped: number;
   /** Time of the meter in seconds. */
   clockSeconds: number;
   interfaces: InterfaceCounts[];
@@ -91,7 +88,7 @@ export class Accounts {
     shard: Shard,
     tally: Tally,
     recordsDropped: number,
-    source: { bytes: number; dropped: number },
+    source: { bytes: number },
     clockSeconds: number,
     interfaces: readonly LiveInterface[],
   ): void {
@@ -112,7 +109,6 @@ export class Accounts {
     block[At.records] = shard.meter.records.count;
     block[At.dropped] = recordsDropped;
     block[At.bytesRead] = source.bytes;
-    block[At.sourceDropped] = source.dropped;
     block[At.clockSeconds] = clockSeconds;
     block.set(shard.decoder.verdicts, At.verdicts);
     block.set(shard.decoder.notices, At.notices);
@@ -177,7 +173,6 @@ function reportOf(block: Float64Array): LiveReport {
     records: block[At.records],
     recordsDropped: block[At.dropped],
     bytesRead: block[At.bytesRead],
-    sourceDropped: block[At.sourceDropped],
     clockSeconds: block[At.clockSeconds],
     interfaces: Array.from({ length: block[At.interfaces] }, (_, k) => {
       const from = At.iface + k * IFACE_FIELDS.length;

@@ -1,4 +1,3 @@
-import { RheoError } from '../../core/errors.js';
 import { compileFlowFilter } from '../../filter/flow-filter.js';
 import type { FlowMeter } from '../../meter/meter.js';
 import { TableScan } from '../../meter/scan.js';
@@ -239,9 +238,4 @@ function keepMatching(batch: RecordBatch, matches: Matches, nowSeconds: number):
   }
   for (const index of batch.quoted.keys()) if (index >= kept) batch.quoted.delete(index);
   batch.count = kept;
-}
-
-/** True for errors of the asker, which are answered and not thrown. */
-export function isRefusal(error: unknown): error is RheoError {
-  return error instanceof RheoError;
 }

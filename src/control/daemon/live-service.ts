@@ -16,7 +16,7 @@ import type {
 import { effectiveInput } from '../config/print.js';
 import type { Daemon } from './daemon.js';
 import { metricsText } from './metrics.js';
-import type { Asker } from './shards.js';
+import type { Asker } from './shard-client.js';
 
 /** What the daemon can be asked. */
 export class LiveService implements Service {

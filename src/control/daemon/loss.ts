@@ -1,7 +1,7 @@
 import type { LiveInterface } from '../../model/live-source.js';
 import type { Loss, TargetStatus } from '../../rpc/service.js';
 import { ledger } from '../report.js';
-import type { ShardsReport } from './shards.js';
+import type { ShardsReport } from './shards-report.js';
 
 export interface LossParts {
   shards: ShardsReport;

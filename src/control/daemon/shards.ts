@@ -1,16 +1,25 @@
-import { ErrorCode, RheoError } from '../../core/errors.js';
-import type { LiveInterface } from '../../model/live-source.js';
+import { RheoError } from '../../core/errors.js';
 import { RecordBatch, type RecordLayout } from '../../model/record-batch.js';
 import type { ThreadHealth } from '../../rpc/service.js';
 import type { ShardReport } from '../report.js';
-import { Accounts, addReports, type LiveReport } from './accounts.js';
+import { Accounts, addReports } from './accounts.js';
 import { type DaemonClock, within } from './clock.js';
 import { InterfaceTable } from './interfaces.js';
-import type { LiveMessage, LiveOrder, LiveTask, RecordBlock, ShardAnswer, ShardQuery } from './messages.js';
-import type { ShardHandle, ShardHost } from './shard-host.js';
+import type { LiveMessage, LiveOrder, LiveTask, ShardAnswer, ShardQuery } from './messages.js';
+import {
+  type Asker,
+  type Client,
+  FIRST_PAUSE_MS,
+  newClient,
+  type Pending,
+  type SliceListener,
+  takeGap,
+  workerError,
+} from './shard-client.js';
+import type { ShardHost } from './shard-host.js';
+import { reportOf, type ShardsReport } from './shards-report.js';
 
-/** Back-off before a shard that failed begins anew: doubles from the first to the last, in ms. */
-const FIRST_PAUSE_MS = 500;
+/** Longest pause before a shard that failed begins anew, in ms. */
 const LAST_PAUSE_MS = 30_000;
 /** A shard that has run so long is well again. */
 const WELL_AFTER_MS = 60_000;
@@ -25,60 +34,6 @@ export interface ShardsEars {
   event(level: 'info' | 'warn' | 'error', message: string): void;
   /** All shards have come to the end of their sources by themselves. */
   ended(): void;
-}
-
-/** A slice of a dump; `done` lets the shard use its memory again. */
-export type SliceListener = (block: RecordBlock, seconds: number, done: () => void) => void;
-
-interface Pending {
-  answer(answer: ShardAnswer | undefined): void;
-  refuse(error: RheoError): void;
-  slice: SliceListener | undefined;
-}
-
-type State = 'starting' | 'running' | 'restarting' | 'stopped';
-
-interface Client {
-  readonly shard: number;
-  state: State;
-  handle: ShardHandle | undefined;
-  accounts: Accounts;
-  /** Records of this life that were handed on. */
-  received: number;
-  /** Accounts of lives that are over, and records that they had not handed over. */
-  past: ShardReport | undefined;
-  recordsLost: number;
-  recordsDropped: number;
-  restarts: number;
-  lastError: string | undefined;
-  startedMs: number;
-  pauseMs: number;
-  cancelRestart: (() => void) | undefined;
-  readonly pending: Map<number, Pending>;
-  damaged: Record<string, number>;
-  warnings: string[];
-  settled: () => void;
-  /** Longest gap (ms) since each of those who ask has asked last. */
-  readonly gaps: Record<Asker, number>;
-}
-
-/** Who asks for the health: each gets the longest gap since it has asked last. */
-export type Asker = 'health' | 'metrics';
-
-/** The accounts of all shards at one moment. */
-export interface ShardsReport {
-  reports: ShardReport[];
-  /** By shard, its lives together. */
-  byShard: { packets: number; decoded: number; opened: number; live: number; records: number }[];
-  interfaces: LiveInterface[];
-  /** Records that ended in the shards and have not come yet; dropped there; lost with threads that failed. */
-  recordsWaiting: number;
-  recordsDropped: number;
-  recordsLost: number;
-  bytesRead: number;
-  sourceDropped: number;
-  damaged: Record<string, number>;
-  warnings: string[];
 }
 
 /** The shards of a daemon, seen from the main thread: starts them, begins those anew that failed, asks them, adds them up. */
@@ -108,26 +63,7 @@ export class Shards {
     this.host = host;
     this.clock = clock;
     this.ears = ears;
-    this.clients = Array.from({ length: count }, (_, shard) => ({
-      shard,
-      state: 'stopped',
-      handle: undefined,
-      accounts: new Accounts(),
-      received: 0,
-      past: undefined,
-      recordsLost: 0,
-      recordsDropped: 0,
-      restarts: 0,
-      lastError: undefined,
-      startedMs: 0,
-      pauseMs: FIRST_PAUSE_MS,
-      cancelRestart: undefined,
-      pending: new Map(),
-      damaged: {},
-      warnings: [],
-      settled: () => undefined,
-      gaps: { health: 0, metrics: 0 },
-    }));
+    this.clients = Array.from({ length: count }, (_, shard) => newClient(shard));
   }
 
   /** @throws RheoError if a source cannot be opened; then none is open */
@@ -394,45 +330,7 @@ export class Shards {
 
   /** The accounts at this moment, all from between two batches. */
   report(): ShardsReport {
-    const now = this.clients.map((client): LiveReport | undefined =>
-      client.handle === undefined ? undefined : client.accounts.read(),
-    );
-    const reports: ShardReport[] = [];
-    const all: ShardsReport = {
-      reports,
-      byShard: [],
-      interfaces: this.interfaces.merge(now.map((report) => report?.interfaces)),
-      recordsWaiting: 0,
-      recordsDropped: 0,
-      recordsLost: 0,
-      bytesRead: 0,
-      sourceDropped: 0,
-      damaged: {},
-      warnings: [],
-    };
-    for (const [shard, client] of this.clients.entries()) {
-      const report = now[shard];
-      const own = [client.past, report].filter((one): one is ShardReport => one !== undefined);
-      reports.push(...own);
-      const sum = (value: (one: ShardReport) => number): number => own.reduce((total, one) => total + value(one), 0);
-      all.byShard.push({
-        packets: sum((one) => one.packets),
-        decoded: sum((one) => one.verdicts[0]),
-        opened: sum((one) => one.opened),
-        live: sum((one) => one.live),
-        records: sum((one) => one.records),
-      });
-      all.recordsWaiting += report === undefined ? 0 : report.records - report.recordsDropped - client.received;
-      all.recordsDropped += client.recordsDropped + (report?.recordsDropped ?? 0);
-      all.recordsLost += client.recordsLost;
-      all.bytesRead += report?.bytesRead ?? 0;
-      all.sourceDropped += report?.sourceDropped ?? 0;
-      for (const [reason, count] of Object.entries(client.damaged)) {
-        all.damaged[reason] = (all.damaged[reason] ?? 0) + count;
-      }
-      all.warnings.push(...client.warnings);
-    }
-    return all;
+    return reportOf(this.clients, this.interfaces);
   }
 
   health(asker: Asker): ThreadHealth[] {
@@ -479,18 +377,4 @@ export class Shards {
     this.ending = true;
     await Promise.all(this.clients.map((client) => client.handle?.kill()));
   }
-}
-
-function takeGap({ accounts, gaps }: Client, asker: Asker): number {
-  const gap = accounts.takeLongestGap();
-  gaps.health = Math.max(gaps.health, gap);
-  gaps.metrics = Math.max(gaps.metrics, gap);
-  const longest = gaps[asker];
-  gaps[asker] = 0;
-  return longest;
-}
-
-function workerError(shard: number, cause: unknown): RheoError {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new RheoError(ErrorCode.worker, `thread ${shard} failed: ${text}`, { cause });
 }

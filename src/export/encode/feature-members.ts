@@ -5,6 +5,7 @@ import { OWN_ELEMENT_OF, OWN_ELEMENTS } from '../../model/elements-own.js';
 import type { RecordField } from '../../model/hook.js';
 import type { RecordBatch } from '../../model/record-batch.js';
 import { reverseOf } from './core-members.js';
+import { ENRICHMENT_FIELDS } from './enrichment-fields.js';
 import { initiatorOf, type Member, type Variant, type WireField, type Write } from './variant.js';
 
 const WORD = 0x1_0000_0000;
@@ -240,6 +241,12 @@ function vlanField(id: number, position: number): WireField {
 }
 
 const SPECIALS: Readonly<Record<string, Special>> = {
+  ...Object.fromEntries(
+    Object.entries(ENRICHMENT_FIELDS).map(([name, { elements, fields }]) => [
+      name,
+      { elements, fields: (_read: Read, variant: Variant) => fields(variant) },
+    ]),
+  ),
   mpls: MPLS,
   mplsLabel: MPLS,
   vlan: {
@@ -290,7 +297,16 @@ const SPECIALS: Readonly<Record<string, Special>> = {
 };
 
 /** Members of the two ends that are not called reverse…: they change places in the record of the other direction. */
-const SWAPPED: Readonly<Record<string, string>> = { srcMac: 'dstMac', dstMac: 'srcMac' };
+const SWAPPED: Readonly<Record<string, string>> = {
+  srcMac: 'dstMac',
+  dstMac: 'srcMac',
+  srcCountry: 'dstCountry',
+  dstCountry: 'srcCountry',
+  srcCity: 'dstCity',
+  dstCity: 'srcCity',
+  srcOrganization: 'dstOrganization',
+  dstOrganization: 'srcOrganization',
+};
 
 /** Reads the member of the initiator or the responder, whichever is the source of what is being written. */
 function sideReader(field: RecordField, twin: RecordField | undefined, side: 0 | 1): Read {

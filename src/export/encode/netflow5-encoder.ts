@@ -6,6 +6,7 @@ import type { RecordBatch } from '../../model/record-batch.js';
 import { Row } from '../../model/row.js';
 import { KeyKind } from '../../packet/key.js';
 import { icmpTypeCode, tcpFlagsOf } from './core-members.js';
+import { asOf, nextHop4, prefixBits } from './enrichment-fields.js';
 import { InterfaceNumbers } from './interface-numbers.js';
 import type { EncodeContext, EncodeOptions } from './options.js';
 import { initiatorOf, sentAny } from './variant.js';
@@ -14,6 +15,7 @@ const WORD = 0x1_0000_0000;
 const MOST = WORD - 1;
 /** Records that one direction of a flow is split into at the most: 2^16 × 4 GiB. */
 const MOST_PARTS = 65_536;
+const AS_TRANS = 23456;
 const NO_BYTES = new Uint8Array(0);
 
 /**
@@ -202,6 +204,9 @@ export class LegacyEncoder implements FlowEncoder {
       tcpFlagsOf(words, base, source) & 0xff,
       meta & 0xff,
       this.#tosOf(batch, index, source === initiatorOf(words, base) ? this.#tos : this.#reverseTos),
+      nextHop4(batch, index, source),
+      (shortAs(asOf(batch, index, source, 0)) << 16) | shortAs(asOf(batch, index, source, 1)),
+      (prefixBits(batch, index, source, 0) << 8) | prefixBits(batch, index, source, 1),
     );
     this.#count++;
     return true;
@@ -233,6 +238,11 @@ export class LegacyEncoder implements FlowEncoder {
     const bytes = count === 0 ? NO_BYTES : this.#bytes.subarray(0, headerBytes + count * recordBytes);
     return { bytes, records: this.#records, dataRecords: count, announces: false };
   }
+}
+
+/** AS numbers have two bytes here; those that need four go by AS_TRANS (RFC 6793 §2). */
+function shortAs(as: number): number {
+  return as > 0xffff ? AS_TRANS : as;
 }
 
 function counter(unsigned: Uint32Array, at: number): bigint {
