@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import path from 'node:path';
 import { type Client, connect } from '../src/rpc/client.js';
 import type { Lab } from '../test/support/netns.js';
@@ -58,9 +58,17 @@ export function residentMiB(pid: number): number {
   return Number(kibibytes) / 1024;
 }
 
-/** Open descriptors. */
-export function descriptors(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
+/** What the open descriptors stand for: paths, `socket`, `anon_inode:[eventpoll]` and the like, in order. */
+export function descriptors(pid: number): string[] {
+  const found: string[] = [];
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      found.push(readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/:\[\d+\]$/, ''));
+    } catch {
+      // Closed meanwhile.
+    }
+  }
+  return found.sort();
 }
 
 export interface DaemonPlace {

@@ -34,9 +34,9 @@ export interface Sample {
 
 export interface SoakResult {
   samples: Sample[];
-  /** Descriptors before the first client and after the last one, all targets being up. */
-  descriptorsBefore: number;
-  descriptorsAfter: number;
+  /** What descriptors stand for before the first client and after the last one, all targets being up. */
+  before: readonly string[];
+  after: readonly string[];
   /** What was done, and how often. */
   done: Map<string, number>;
   /** Packets and records at the end; packets that the ring had no room for. */
@@ -52,6 +52,7 @@ export interface SoakResult {
 
 const SETTLE_MS = 2000;
 const TURN_MS = 200;
+const FLOOD_SECONDS = 5;
 
 /** Two configurations that a reload changes between: timeouts, targets, level of the log. */
 const VARIANTS = [
@@ -107,7 +108,7 @@ class Soak {
     this.daemon = await LabDaemon.start({ lab, netns: right, socket, args: ['-c', config] });
     startTool(lab, left, 'soak-peer', 'visit');
     await pause(SETTLE_MS);
-    const descriptorsBefore = descriptors(this.daemon.pid);
+    const before = descriptors(this.daemon.pid);
 
     this.startedMs = performance.now();
     let over = false;
@@ -128,16 +129,16 @@ class Soak {
 
     this.collectors(true);
     if (this.variant !== 0) await ACTIONS.reload!(this);
-    await this.backAt(descriptorsBefore);
-    const descriptorsAfter = descriptors(this.daemon.pid);
+    await this.backAt(before.length);
+    const after = descriptors(this.daemon.pid);
     await this.sample();
     const loss = await this.daemon.ask((client) => client.call('loss'));
     const health = await this.daemon.ask((client) => client.call('health'));
     const { code, ms } = await this.daemon.stop();
     return {
       samples: this.samples,
-      descriptorsBefore,
-      descriptorsAfter,
+      before,
+      after,
       done: this.done,
       packets: loss.packets,
       records: loss.records,
@@ -210,8 +211,8 @@ class Soak {
   private async flood(over: () => boolean): Promise<void> {
     const random = new RandomStream(this.options.seed + 1);
     while (!over()) {
-      const seconds = Math.min(10, Math.max(1, this.options.seconds - this.seconds));
-      const flows = Math.floor(10 ** (1 + random.next() * 4));
+      const seconds = Math.min(FLOOD_SECONDS, Math.max(1, this.options.seconds - this.seconds));
+      const flows = Math.floor(10 ** (2 + random.next() * 3));
       const bytes = 60 + Math.floor(random.next() * 1000);
       const perSecond = Math.ceil(this.options.perSecond * (0.2 + 0.8 * random.next()));
       await runFlood(this.lab, this.left, { device: 'l0', bytes, flows, seconds, perSecond });
@@ -229,7 +230,7 @@ class Soak {
       seconds: this.seconds,
       residentMiB: residentMiB(pid),
       heapMiB: Number(heap) / 2 ** 20,
-      descriptors: descriptors(pid),
+      descriptors: descriptors(pid).length,
       flows: loss.flows.live,
       imbalance: loss.imbalance,
     };
@@ -244,7 +245,7 @@ class Soak {
 
   /** Waits until clients are gone and targets are back, 15 s at the most. */
   private async backAt(wanted: number): Promise<void> {
-    for (let waited = 0; waited < 15_000 && descriptors(this.daemon.pid) !== wanted; waited += 100) await pause(100);
+    for (let waited = 0; waited < 15_000 && descriptors(this.daemon.pid).length !== wanted; waited += 100) await pause(100);
   }
 }
 
