@@ -9,11 +9,11 @@ import { Row, State } from '../model/row.js';
 import type { RecordSink } from '../model/sink.js';
 import { timeText } from '../model/time-text.js';
 import { KeyKind } from '../packet/key.js';
-import type { NameBook } from './names.js';
+import type { NameBook } from '../tui/names.js';
+import { safeText } from '../tui/text.js';
+import { durationForPeople, scaled } from '../tui/units.js';
 import { durationSeconds, endpointPort, endpointText, type Measure, totalBytes, totalPackets } from './order.js';
 import { renderTable, type TableColumn, type TableStyle } from './table.js';
-import { safeText } from './text.js';
-import { durationForPeople, scaled } from './units.js';
 
 export interface TableOptions extends TableStyle {
   /** Human units; else plain numbers. */

@@ -1,7 +1,7 @@
 import type { Summary, Time } from '../model/summary.js';
 import { timeText } from '../model/time-text.js';
-import { safeText } from './text.js';
-import { durationForPeople, grouped, plural, scaled } from './units.js';
+import { safeText } from '../tui/text.js';
+import { durationForPeople, grouped, plural, scaled } from '../tui/units.js';
 
 /** Reasons for which a packet is left out on purpose or as it is no flow's: no loss. */
 const NOT_LOST = new Set(['none', 'notIp', 'sampledOut', 'filteredOut', 'otherShard', 'tunnelContinuation']);

@@ -1,8 +1,8 @@
 import { csvValue, jsonText } from '../export/value-text.js';
+import { grouped, scaled } from '../tui/units.js';
 import type { TableOptions } from './flow-table.js';
 import { GROUP_MEMBERS, type Group, type GroupBy, type Groups } from './group.js';
 import { renderTable, type TableColumn } from './table.js';
-import { grouped, scaled } from './units.js';
 
 export type ViewFormat = 'table' | 'json' | 'csv';
 

@@ -108,7 +108,7 @@ try {
 } catch (error) {
   if (error instanceof RheoError) {
     // File names and what stands in files are strangers' bytes.
-    const { safeLines } = await import('./text.js');
+    const { safeLines } = await import('../tui/text.js');
     const remedy = error.remedy === undefined ? '' : `  ${error.remedy}\n`;
     process.stderr.write(safeLines(`rheo: ${error.message}\n${remedy}`));
     process.exitCode = error.exitCode;

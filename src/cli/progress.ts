@@ -1,5 +1,5 @@
 import type { Progress } from '../model/summary.js';
-import { durationForPeople, scaled } from './units.js';
+import { durationForPeople, scaled } from '../tui/units.js';
 
 /** Shown when a run takes longer than this. */
 const PATIENCE_MS = 1000;

@@ -15,14 +15,12 @@ import { VERSION } from './spec/version.js';
  */
 
 export { SHELLS, type Shell } from './spec/completion.js';
-export { AS_WORDS, FEATURE_NAMES, TRACK_LEVELS, type TrackLevel } from './spec/metering.js';
-export { DEFAULT_TOP, type GroupKey, MAX_TOP, READ_GROUP_KEYS, SORT_KEYS, type SortKey } from './spec/read.js';
+export { FEATURE_NAMES, TRACK_LEVELS, type TrackLevel } from './spec/metering.js';
+export { DEFAULT_TOP, type GroupKey, READ_GROUP_KEYS, SORT_KEYS, type SortKey } from './spec/read.js';
 export {
   type CommandSpec,
-  type ExampleSpec,
   environmentName,
   type FlagSpec,
-  type ValueKind,
   type VerbSpec,
 } from './spec/types.js';
 

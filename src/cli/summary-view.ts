@@ -1,9 +1,9 @@
 import { csvValue, jsonText } from '../export/value-text.js';
+import { durationForPeople, scaled } from '../tui/units.js';
 import type { TableOptions } from './flow-table.js';
 import type { ViewFormat } from './group-view.js';
 import type { Bucket, SummaryView } from './histogram.js';
 import { renderTable, type TableColumn } from './table.js';
-import { durationForPeople, scaled } from './units.js';
 
 const BAR_WIDTH = 24;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];

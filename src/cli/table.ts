@@ -1,4 +1,4 @@
-import { pad, textWidth, truncate } from './text.js';
+import { pad, textWidth, truncate } from '../tui/text.js';
 
 export interface TableColumn {
   readonly title: string;

@@ -18,8 +18,6 @@ import { connectSctp } from './transport/sctp.js';
 import { connectStream } from './transport/stream.js';
 import { connectUdp } from './transport/udp.js';
 
-export { parseTargetUrl, type TargetUrl } from './target-url.js';
-
 const QUEUE_BYTES = 32 * 2 ** 20;
 /** Path that nearly every network has, tunnels included; headers of IPv6 and UDP take 48 bytes of it. */
 const DEFAULT_MTU = 1448;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { NameBook } from '../../src/cli/names.js';
+import { NameBook } from '../../src/tui/names.js';
 import { parseArguments } from '../../src/cli/parse.js';
 import { readOptions } from '../../src/cli/read-options.js';
 import { environmentName, FEATURE_NAMES, findCommand, TRACK_LEVELS } from '../../src/cli/spec.js';

@@ -4,10 +4,10 @@ import { printJson, printYaml } from '../../control/config/print.js';
 import { ConfigError, pathText } from '../../control/config/problems.js';
 import { ErrorCode, RheoError } from '../../core/errors.js';
 import { Output } from '../../export/output.js';
+import { safeText } from '../../tui/text.js';
 import type { ParsedArguments } from '../parse.js';
 import { runOverrides, unknownVariables } from '../run-options.js';
 import { CONFIG_VERBS } from '../spec/config.js';
-import { safeText } from '../text.js';
 
 /** `rheo config`. Returns the exit code. */
 export async function runConfig(parsed: ParsedArguments): Promise<number> {

@@ -5,9 +5,9 @@ import { Output } from '../../export/output.js';
 import { type Client, type ConnectOptions, connect } from '../../rpc/client.js';
 import { jsonOf } from '../../rpc/messages.js';
 import { defaultSocketPath } from '../../rpc/socket-path.js';
+import { NameBook } from '../../tui/names.js';
 import type { Action, ViewStyle } from '../ctl/action.js';
 import { actionOf } from '../ctl/verbs.js';
-import { NameBook } from '../names.js';
 import type { ParsedArguments } from '../parse.js';
 import { terminal } from '../terminal.js';
 

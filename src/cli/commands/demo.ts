@@ -2,9 +2,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Daemon } from '../../control/daemon/daemon.js';
 import { RheoError } from '../../core/errors.js';
+import { safeLines } from '../../tui/text.js';
 import { type ParsedArguments, parseArguments } from '../parse.js';
 import { findCommand } from '../spec.js';
-import { safeLines } from '../text.js';
 import { runRead } from './read.js';
 
 /** The sample that is part of the package. */

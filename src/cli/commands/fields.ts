@@ -3,8 +3,8 @@ import { Output } from '../../export/output.js';
 import { featureNames } from '../../meter/features/index.js';
 import type { RecordField } from '../../model/hook.js';
 import { recordMembers } from '../../model/read-record.js';
+import { pad } from '../../tui/text.js';
 import type { ParsedArguments } from '../parse.js';
-import { pad } from '../text.js';
 
 interface Listed {
   readonly field: RecordField;

@@ -7,14 +7,14 @@ import type { ReadOptions } from '../../model/options.js';
 import type { RecordSink } from '../../model/sink.js';
 import type { Interface } from '../../model/source.js';
 import type { Progress, Summary, TargetSummary } from '../../model/summary.js';
+import { NameBook } from '../../tui/names.js';
+import { safeLines } from '../../tui/text.js';
 import { hasLoss, lossLines, summaryLine, targetLines } from '../footer.js';
-import { NameBook } from '../names.js';
 import { splitOperands } from '../operands.js';
 import type { ParsedArguments } from '../parse.js';
 import { ProgressBar } from '../progress.js';
 import { enrichmentOptions, readOptions } from '../read-options.js';
 import { type Terminal, terminal } from '../terminal.js';
-import { safeLines } from '../text.js';
 import { makeView, viewFormat } from '../view.js';
 
 const INTERRUPTED = 130;

@@ -1,9 +1,9 @@
 import type { LiveInterface } from '../../model/live-source.js';
 import type { Health, Loss, MinMeanMax, Statistics, TargetStatus } from '../../rpc/service.js';
+import { safeText } from '../../tui/text.js';
+import { durationForPeople } from '../../tui/units.js';
 import { countList, refusalList } from '../footer.js';
 import { renderTable, type TableColumn } from '../table.js';
-import { safeText } from '../text.js';
-import { durationForPeople } from '../units.js';
 import type { ViewStyle } from './action.js';
 import { bytesCell, countCell, countText, pairs } from './text.js';
 

@@ -1,4 +1,4 @@
-import { safeLines } from '../text.js';
+import { safeLines } from '../../tui/text.js';
 
 /** A configuration as YAML. */
 export async function configText(config: unknown): Promise<string> {

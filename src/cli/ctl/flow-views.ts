@@ -1,8 +1,8 @@
 import { formatTime } from '../../core/quantity.js';
 import type { FlowObject, FlowPage, TimeoutTable, TopEntry } from '../../rpc/service.js';
+import { safeText } from '../../tui/text.js';
+import { durationForPeople, grouped, plural } from '../../tui/units.js';
 import { renderTable, type TableColumn } from '../table.js';
-import { safeText } from '../text.js';
-import { durationForPeople, grouped, plural } from '../units.js';
 import type { ViewStyle } from './action.js';
 import { bytesCell, countCell, pairs } from './text.js';
 

@@ -4,7 +4,7 @@ import type { Client } from '../../rpc/client.js';
 import { jsonOf } from '../../rpc/messages.js';
 import type { SubscriptionName } from '../../rpc/method-types.js';
 import type { ServiceEvent } from '../../rpc/service.js';
-import { safeText } from '../text.js';
+import { safeText } from '../../tui/text.js';
 import { statisticsView } from './account-views.js';
 import type { Action, ViewStyle } from './action.js';
 import { flowLine } from './flow-views.js';

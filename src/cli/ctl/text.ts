@@ -1,5 +1,5 @@
-import { pad, textWidth } from '../text.js';
-import { grouped, scaled } from '../units.js';
+import { pad, textWidth } from '../../tui/text.js';
+import { grouped, scaled } from '../../tui/units.js';
 import type { ViewStyle } from './action.js';
 
 /** Lines `label  value`, aligned; those without a value are headings. */

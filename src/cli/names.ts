@@ -1,1 +1,0 @@
-export { NameBook } from '../tui/names.js';

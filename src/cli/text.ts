@@ -1,1 +1,0 @@
-export { pad, safeLines, safeText, textWidth, truncate } from '../tui/text.js';

@@ -1,1 +1,0 @@
-export { durationForPeople, grouped, plural, scaled } from '../tui/units.js';
