@@ -108,7 +108,7 @@ _rheo() {
       if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W '--control-socket --url --token-file --ca --cert --cert-key --json -w --watch --every --binary -n --no-names --no-color --sort --reverse --limit --offset --help' -- "$current"))
       else
-        COMPREPLY=($(compgen -W 'statistics flows top dump-flows expire expire-all delete delete-all timeouts loss interfaces health metrics subscribe start-gather stop-gather send-template log-level debug+ debug- config reload version shutdown exit' -- "$current"))
+        COMPREPLY=($(compgen -W 'statistics flows top dump-flows expire expire-all delete delete-all timeouts loss interfaces enrichment health metrics subscribe start-gather stop-gather send-template log-level debug+ debug- config reload version shutdown exit' -- "$current"))
       fi ;;
     config)
       case "$previous" in

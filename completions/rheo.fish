@@ -101,7 +101,7 @@ complete -c rheo -n '__fish_seen_subcommand_from ctl' -l reverse -d 'the smalles
 complete -c rheo -n '__fish_seen_subcommand_from ctl' -l limit -x -d 'most flows or entries of top'
 complete -c rheo -n '__fish_seen_subcommand_from ctl' -l offset -x -d 'flows left out at the beginning'
 complete -c rheo -n '__fish_seen_subcommand_from ctl' -l help -s h -d 'help on this command'
-complete -c rheo -n '__fish_seen_subcommand_from ctl' -a 'statistics flows top dump-flows expire expire-all delete delete-all timeouts loss interfaces health metrics subscribe start-gather stop-gather send-template log-level debug+ debug- config reload version shutdown exit'
+complete -c rheo -n '__fish_seen_subcommand_from ctl' -a 'statistics flows top dump-flows expire expire-all delete delete-all timeouts loss interfaces enrichment health metrics subscribe start-gather stop-gather send-template log-level debug+ debug- config reload version shutdown exit'
 complete -c rheo -n __fish_use_subcommand -a config -d 'look at the configuration of rheo run'
 complete -c rheo -n '__fish_seen_subcommand_from config' -l json -d 'check, print: as JSON'
 complete -c rheo -n '__fish_seen_subcommand_from config' -l origin -d 'print: where each value comes from'

@@ -17,6 +17,7 @@ const PARTS = [
   ['protocol', 'Protocols'],
   ['shard', 'Shards'],
   ['export', 'Export targets'],
+  ['enrich', 'Enrichment'],
   ['control', 'Control'],
   ['process', 'Process'],
 ];

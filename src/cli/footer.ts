@@ -116,14 +116,15 @@ const DROPS: Readonly<Record<string, string>> = {
   notIpv4: 'that are not IPv4',
   tooLarge: 'too large for a message',
   closed: 'at the end',
+  linkType: 'as sFlow has no number for their link layer',
 };
 
 /** A line for each export target: what it got, and why not all of it. */
 export function targetLines({ targets = [] }: Summary): string[] {
-  return targets.map(({ url, sent, dropped, lastError }) => {
+  return targets.map(({ url, sent, dropped, lastError, unit }) => {
     const lost = list(dropped, DROPS);
     const why = lost !== '' && lastError !== undefined ? ` (${safeText(lastError)})` : '';
-    return `exported to ${safeText(url)}: ${plural(sent, 'record')}${lost === '' ? '' : `; dropped: ${lost}`}${why}`;
+    return `exported to ${safeText(url)}: ${plural(sent, unit === 'samples' ? 'sample' : 'record')}${lost === '' ? '' : `; dropped: ${lost}`}${why}`;
   });
 }
 

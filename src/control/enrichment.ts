@@ -1,10 +1,12 @@
 import type { AsChoice } from '../enrich/as-choice.js';
-import { type BgpOptions, BgpSpeaker, type NeighbourStatus } from '../enrich/bgp-speaker.js';
+import { type BgpOptions, BgpSpeaker } from '../enrich/bgp-speaker.js';
 
 import { Enricher } from '../enrich/enricher.js';
 import { loadMrt } from '../enrich/mrt-file.js';
 import { Places } from '../enrich/places.js';
 import { RouteTable } from '../enrich/route-table.js';
+import type { EnrichmentStatus } from '../rpc/service.js';
+import type { Config } from './config/schema.js';
 
 /** Memory for the prefixes of one neighbour or dump unless told otherwise: a full table of both families fits. */
 export const DEFAULT_ROUTE_MEMORY = 400e6;
@@ -19,22 +21,16 @@ export interface EnrichmentOptions {
   memory?: number | undefined;
 }
 
-/** Where enrichment stands. */
-export interface EnrichmentStatus {
-  neighbours: NeighbourStatus[];
-  dumps: { file: string; prefixes4: number; prefixes6: number; routes: number; refused: number; damaged: number }[];
-  /** Absent without MMDB files. */
-  places?: { files: string[]; places: number; damaged: number; refused: number };
-  records: number;
-  routed: number;
-  placed: number;
-}
-
 type Log = BgpOptions['log'];
 
-/** True if the options ask for anything. */
-export function enriches(options: EnrichmentOptions): boolean {
-  return options.bgp !== undefined || (options.mrt?.length ?? 0) > 0 || (options.mmdb?.length ?? 0) > 0;
+/** Where nothing enriches. */
+export const NO_ENRICHMENT: EnrichmentStatus = { neighbours: [], dumps: [], records: 0, routed: 0, placed: 0 };
+
+/** What the section `enrich` of a configuration asks for; undefined if it asks for nothing. */
+export function enrichmentOf({ bgp, mrt, mmdb, as, memory }: Config['enrich']): EnrichmentOptions | undefined {
+  if (bgp === undefined && mrt.length + mmdb.length === 0) return undefined;
+  const speaker = bgp === undefined ? undefined : { ...bgp, holdTime: Math.round(bgp.holdTime / 1000) };
+  return { bgp: speaker, mrt, mmdb, as, memory };
 }
 
 interface Dump {

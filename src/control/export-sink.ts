@@ -5,6 +5,8 @@ import type { RecordSink } from '../model/sink.js';
 import type { Interface } from '../model/source.js';
 import type { TargetSummary } from '../model/summary.js';
 import type { ExportContext, Target } from '../model/target.js';
+import type { PacketSampling } from './read.js';
+import { SampleRoad } from './sample-road.js';
 
 /** What the reading of captures knows and targets ask for. */
 export interface ExportRun extends Pick<ExportContext, 'fields' | 'sampling' | 'communityIdSeed' | 'log'> {
@@ -16,6 +18,8 @@ export interface ExportRun extends Pick<ExportContext, 'fields' | 'sampling' | '
 }
 
 const TICK_MS = 1000;
+/** Reading the same capture again chooses the same packets. */
+const SAMPLE_SEED = 0x5f10_77ed;
 /** sysUptime of NetFlow counts from so long before the first record: flows that began before it end later. */
 const BOOT_BEFORE_MS = 86_400_000;
 
@@ -25,6 +29,7 @@ const BOOT_BEFORE_MS = 86_400_000;
  */
 export class ExportSink implements RecordSink {
   readonly #targets: Target[] = [];
+  readonly #road = new SampleRoad({ source: (_shard, iface) => iface + 1, seed: () => SAMPLE_SEED });
   readonly #tick: NodeJS.Timeout;
   #nowMs = 0;
   #startedMs = 0;
@@ -63,6 +68,8 @@ export class ExportSink implements RecordSink {
     };
     try {
       for (const url of urls) sink.#targets.push(await openTarget(url, context));
+      sink.#road.check(sink.#targets);
+      sink.#road.add(sink.#targets);
     } catch (error) {
       await sink.close();
       throw error;
@@ -75,6 +82,7 @@ export class ExportSink implements RecordSink {
     this.#clock(batch);
     let waits: Promise<void>[] | undefined;
     for (const target of this.#targets) {
+      if (target.samples !== undefined) continue;
       const wait = target.write(batch);
       if (wait === undefined) continue;
       waits ??= [];
@@ -83,27 +91,44 @@ export class ExportSink implements RecordSink {
     if (waits !== undefined) return Promise.all(waits).then(() => {});
   }
 
+  /** Packets to be chosen for targets that take samples; undefined if there are none. */
+  get sampling(): PacketSampling | undefined {
+    if (!this.#road.active) return undefined;
+    return { tasks: this.#road.tasks(0, false), drain: () => this.#road.drain() };
+  }
+
   async close(): Promise<void> {
+    await this.#road.drain();
     await Promise.all(this.#targets.map((target) => target.close()));
     clearInterval(this.#tick);
   }
 
   /** Accounts of the targets, in their order. */
   summaries(): TargetSummary[] {
-    return this.#targets.map(({ url, counters, lastError }) => {
+    return this.#targets.map(({ url, counters, lastError, samples }) => {
       const { received, sent, dropped, waiting } = counters;
-      return { url, received, sent, dropped, waiting, ...(lastError === undefined ? {} : { lastError }) };
+      return {
+        url,
+        received,
+        sent,
+        dropped,
+        waiting,
+        ...(samples === undefined ? {} : { unit: 'samples' as const }),
+        ...(lastError === undefined ? {} : { lastError }),
+      };
     });
   }
 
   /** Sums that do not balance: records made = handed to each target = sent + dropped + waiting. */
   imbalance(records: number): string[] {
     const wrong: string[] = [];
-    for (const { url, received, sent, dropped, waiting } of this.summaries()) {
+    wrong.push(...this.#road.imbalance(true));
+    for (const { url, received, sent, dropped, waiting, unit } of this.summaries()) {
       const lost = Object.values(dropped).reduce((all, count) => all + count, 0);
       if (received !== sent + lost + waiting) {
-        wrong.push(`${url}: records = sent + dropped + waiting: ${received} ≠ ${sent + lost + waiting}`);
+        wrong.push(`${url}: ${unit ?? 'records'} = sent + dropped + waiting: ${received} ≠ ${sent + lost + waiting}`);
       }
+      if (unit !== undefined) continue;
       // Several hosts without `spread` get a copy each.
       if (records === 0 ? received !== 0 : received % records !== 0 || received === 0) {
         wrong.push(`${url}: records made = records handed over: ${records} ≠ ${received}`);

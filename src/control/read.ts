@@ -15,6 +15,7 @@ import { Batch } from '../packet/batch.js';
 import type { HashSeed } from '../packet/hash.js';
 import { ledger, type ShardReport, shardReport, Tally } from './report.js';
 import { runShard } from './run-shard.js';
+import type { SamplerTask } from './sample-road.js';
 import { completeSettings } from './settings.js';
 import { Shard } from './shard.js';
 import { readInThreads } from './threads.js';
@@ -30,8 +31,17 @@ export interface ReadRun {
   onNames?: (names: ReadonlyMap<string, string>) => void;
   /** Filled with the interfaces of the captures, as they are met. */
   interfaces?: Interface[];
+  /** Packets are chosen for export. */
+  samples?: PacketSampling;
   /** Hooks besides the features, called after them in this order. One thread only. */
   hooks?: readonly FlowHook[];
+}
+
+/** Packets that are chosen besides being metered, by the first shard, which sees all of them. */
+export interface PacketSampling {
+  readonly tasks: readonly SamplerTask[];
+  /** Takes chosen packets out of the rings; nothing is chosen until it settles. */
+  drain(): void | Promise<void>;
 }
 
 /** What is left of a source at its end. */
@@ -75,6 +85,8 @@ export async function readCaptures(
     try {
       const hooks = run.hooks ?? [];
       const shard = new Shard({ settings, filter, shard: 0, shards: 1, seed, hooks });
+      const { samples } = run;
+      if (samples !== undefined) shard.setPacketSamplers(samples.tasks, source.interfaces);
       const tally = new Tally();
       await runShard(shard, source, tally, {
         async deliver(batch) {
@@ -89,6 +101,7 @@ export async function readCaptures(
             totalBytes: source.counters.totalBytes,
             flows: shard.meter.live,
           }),
+        afterBatch: samples === undefined ? undefined : () => samples.drain(),
         signal: run.signal,
       });
       reports = [shardReport(shard, tally)];

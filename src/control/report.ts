@@ -1,5 +1,6 @@
 import { EndReason } from '../model/row.js';
 import type { Summary, Time } from '../model/summary.js';
+import type { Aggregates } from '../packet/aggregates.js';
 import type { Batch } from '../packet/batch.js';
 import { NOTICE_NAMES, REFUSAL_NAMES, Refusal } from '../packet/refusal.js';
 import type { Shard } from './shard.js';
@@ -30,6 +31,19 @@ export class Tally {
     this.wireBytes += bytes;
     this.lastSeconds = lastSeconds;
     this.lastNanos = lastNanos;
+    if (batch.aggregates !== undefined) this.addAggregates(batch.aggregates, n);
+  }
+
+  /** What followed the packets of the batch. */
+  private addAggregates(rest: Aggregates, n: number): void {
+    for (let i = 0; i < n; i++) {
+      this.packets += rest.packets[i];
+      this.wireBytes += rest.wire[i];
+      const second = rest.lastSeconds[i];
+      if (second < this.lastSeconds || (second === this.lastSeconds && rest.lastNanos[i] <= this.lastNanos)) continue;
+      this.lastSeconds = second;
+      this.lastNanos = rest.lastNanos[i];
+    }
   }
 }
 

@@ -23,6 +23,7 @@ export interface RunOptions {
   environment: NodeJS.ProcessEnv;
 }
 
+const FAILED = 1;
 const STATUS_MS = 10_000;
 /** What still holds the process when everything is closed is left behind after so long. */
 const LINGER_MS = 500;
@@ -99,8 +100,10 @@ class Run {
       for (const close of this.#open.reverse()) await close();
       signals.close();
     }
-    const { exitCode } = signals;
+    const { failure } = daemon;
+    const exitCode = failure === undefined ? signals.exitCode : FAILED;
     setTimeout(() => process.exit(exitCode), LINGER_MS).unref();
+    if (failure !== undefined) throw failure;
     return exitCode;
   }
 

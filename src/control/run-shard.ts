@@ -9,6 +9,8 @@ export interface ShardRun {
   deliver(batch: RecordBatch): void | Promise<void>;
   /** Told now and then. */
   onProgress?: () => void;
+  /** Called after each batch: sampled packets are taken away. What it returns is waited for. */
+  afterBatch?: (() => void | Promise<void>) | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -40,6 +42,10 @@ export async function runShard(shard: Shard, source: PacketSource, tally: Tally,
       for (let at = 0; at < batch.count; ) {
         at = meter.process(batch, at, batch.count);
         if (meter.records.ready) await drain(false);
+      }
+      if (run.afterBatch !== undefined) {
+        const busy = run.afterBatch();
+        if (busy !== undefined) await busy;
       }
     }
   } finally {

@@ -1,14 +1,19 @@
+import { decodeAggregates } from '../meter/aggregates.js';
 import { createFeatures } from '../meter/features/index.js';
 import { FlowMeter } from '../meter/meter.js';
 import { idleNanos } from '../meter/timeouts.js';
 import { TICK_NANOS } from '../meter/wheel.js';
 import type { FlowHook } from '../model/hook.js';
+import { SampleRing } from '../model/sample-ring.js';
+import type { Interface } from '../model/source.js';
+import { PacketSampler, randomWords } from '../observe/packet-sampler.js';
 import { Sampler } from '../observe/sampling.js';
 import { Batch } from '../packet/batch.js';
 import { Decoder } from '../packet/decoder.js';
 import type { HashSeed } from '../packet/hash.js';
 import { keyWords } from '../packet/key.js';
 import { Notice } from '../packet/refusal.js';
+import type { SamplerTask } from './sample-road.js';
 import type { MeterSettings } from './settings.js';
 
 /** Chooses packets before they are decoded: the compiled filter. */
@@ -42,6 +47,9 @@ export class Shard {
   readonly meter: FlowMeter;
   private readonly filter: PacketFilter | undefined;
   private readonly sampler: Sampler | undefined;
+  /** Samplers of packets for export, by their number; and the source's interfaces. */
+  private packetSamplers: { readonly id: number; readonly sampler: PacketSampler }[] = [];
+  private interfaces: readonly Interface[] = [];
   /** Time of the packet before. */
   private lastSeconds = 0;
   private lastNanos = 0;
@@ -92,15 +100,48 @@ export class Shard {
     this.decoder.notices[Notice.timeBackwards] += back;
   }
 
+  /**
+   * Packets are chosen for export as these say, from now on; those that are at work already go on.
+   * @param interfaces of the source: where there is only one, packets need not be told apart
+   */
+  setPacketSamplers(tasks: readonly SamplerTask[], interfaces: readonly Interface[]): void {
+    this.interfaces = interfaces;
+    this.packetSamplers = tasks.map(({ id, oneIn, headerBytes, memory, seed }) => {
+      const known = this.packetSamplers.find((one) => one.id === id);
+      if (known !== undefined) return known;
+      return { id, sampler: new PacketSampler(new SampleRing(headerBytes, memory), oneIn, randomWords(seed)) };
+    });
+  }
+
+  /** Slots that are free in the fullest ring of sampled packets; Infinity without any. */
+  get sampleRoom(): number {
+    let room = Number.POSITIVE_INFINITY;
+    for (const { sampler } of this.packetSamplers) room = Math.min(room, sampler.ring.free);
+    return room;
+  }
+
+  /** Chooses packets for export among those that the filter lets pass: all that the source hands out, without a filter. */
+  private choosePackets(judged: boolean): void {
+    const alone = this.interfaces.length === 1;
+    for (const { sampler } of this.packetSamplers) sampler.observe(this.batch, alone, judged);
+  }
+
   /** Filters, samples and decodes the batch that a source has filled. */
   decode(): void {
     const { batch } = this;
+    if (batch.aggregates !== undefined) {
+      decodeAggregates(batch, batch.aggregates, this.decoder);
+      return;
+    }
     this.noteSteps();
+    const choosing = this.packetSamplers.length > 0;
+    if (choosing && this.filter === undefined) this.choosePackets(false);
     // A filter and sampling see all packets, in every shard alike.
     if (this.filter === undefined && this.sampler === undefined) this.decoder.dropOtherShards(batch, TICK_NANOS);
     const n = batch.count;
     batch.verdict.fill(0, 0, n);
     this.filter?.select(batch, 0, n);
+    if (choosing && this.filter !== undefined) this.choosePackets(true);
     this.sampler?.selectPackets(batch, 0, n);
     this.decoder.decode(batch, 0, n);
     this.sampler?.selectFlows(batch, 0, n, this.decoder.verdicts);

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { ReadOptions } from '../model/options.js';
@@ -7,9 +7,13 @@ import type { RecordSink } from '../model/sink.js';
 import type { Interface, SourceCounters } from '../model/source.js';
 import type { Progress } from '../model/summary.js';
 import type { HashSeed } from '../packet/hash.js';
-import type { ReadRun, SourceEnd } from './read.js';
+import type { PacketSampling, ReadRun, SourceEnd } from './read.js';
 import type { ShardReport } from './report.js';
+import type { SamplerTask } from './sample-road.js';
 import type { MeterSettings } from './settings.js';
+
+/** Chosen packets are fetched so often, in ms. */
+const SAMPLES_MS = 2;
 
 /** What a shard's thread is given. */
 export interface ShardTask {
@@ -20,6 +24,8 @@ export interface ShardTask {
   seed: HashSeed;
   shard: number;
   shards: number;
+  /** Packets to be chosen for export; the first shard does it. */
+  samplers: readonly SamplerTask[];
 }
 
 /**
@@ -71,6 +77,7 @@ export async function readInThreads(
   const workers: Worker[] = [];
   /** Writes to the sink, one at a time. */
   let writing: Promise<void> = Promise.resolve();
+  let over = false;
   const stop = (): void => {
     for (const worker of workers) worker.postMessage({ type: 'stop' } satisfies ShardOrder);
   };
@@ -140,17 +147,30 @@ export async function readInThreads(
         seed,
         shard,
         shards,
+        samplers: shard === 0 ? (run.samples?.tasks ?? []) : [],
       };
       workers.push(new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task }));
     }
     if (run.signal?.aborted === true) stop();
+    const taking = run.samples === undefined ? undefined : takeSamples(run.samples, () => over);
     await Promise.all(workers.map(follow));
+    over = true;
+    await taking;
   } finally {
+    over = true;
     run.signal?.removeEventListener('abort', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
   run.onNames?.(names);
   return { reports, end: end as SourceEnd };
+}
+
+/** Takes chosen packets out of the rings now and then; the thread that chooses them waits while there is no room. */
+async function takeSamples({ drain }: PacketSampling, over: () => boolean): Promise<void> {
+  while (!over()) {
+    await drain();
+    await sleep(SAMPLES_MS);
+  }
 }
 
 /** All threads read the same bytes: the one that is furthest behind tells how far the work is. */

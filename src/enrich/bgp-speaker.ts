@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { createServer, isIP, type Server, type Socket, SocketAddress } from 'node:net';
 import { BGP_PORT, type BgpOpen, Family, writeNotification } from '../codec/bgp.js';
 import { BgpDamage } from '../codec/bgp-error.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
+import { bindSigned, type Md5Key, MOST_MD5_KEY } from '../system/tcp-md5.js';
 import { BgpSession, closeSoon } from './bgp-session.js';
 import { RouteTable } from './route-table.js';
 
@@ -17,6 +19,8 @@ export interface NeighbourOptions {
   address: string;
   /** AS that it must have; undefined: any. */
   as?: number | undefined;
+  /** File with the password of TCP MD5 signatures (RFC 2385), whose line end does not count; Linux only. */
+  passwordFile?: string | undefined;
 }
 
 export interface BgpOptions {
@@ -128,19 +132,48 @@ export class BgpSpeaker {
     server.maxConnections = MOST_SESSIONS;
     this.server = server;
     const { address = '::', port = BGP_PORT } = this.options;
+    const failed = (cause: NodeJS.ErrnoException): RheoError => {
+      const remedy =
+        cause.code === 'EACCES'
+          ? 'ports below 1024 need CAP_NET_BIND_SERVICE; or choose another one, and tell the neighbour'
+          : 'is another BGP daemon running? Choose another address or port';
+      return new RheoError(ErrorCode.input, `bgp: cannot listen on [${address}]:${port}: ${cause.message}`, { remedy });
+    };
+    const keys = this.keys();
+    let fd: number | undefined;
+    try {
+      // Only with keys: the calls of the system that this takes exist on Linux only.
+      if (keys.length > 0) fd = bindSigned(address, port, keys);
+    } catch (error) {
+      throw error instanceof RheoError ? error : failed(error as Error);
+    }
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (cause) => {
-        const remedy =
-          (cause as NodeJS.ErrnoException).code === 'EACCES'
-            ? 'ports below 1024 need CAP_NET_BIND_SERVICE; or choose another one, and tell the neighbour'
-            : 'is another BGP daemon running? Choose another address or port';
-        reject(
-          new RheoError(ErrorCode.input, `bgp: cannot listen on [${address}]:${port}: ${cause.message}`, { remedy }),
-        );
-      });
-      server.listen(port, address, () => resolve());
+      server.once('error', (cause) => reject(failed(cause)));
+      server.listen(fd === undefined ? { port, host: address } : { fd }, resolve);
     });
     server.on('error', (error) => this.options.log('warn', `bgp: ${error.message}`));
+  }
+
+  private keys(): Md5Key[] {
+    const keys: Md5Key[] = [];
+    for (const { options } of this.neighbours) {
+      const { address, passwordFile } = options;
+      if (passwordFile === undefined) continue;
+      let key: Buffer;
+      try {
+        key = Buffer.from(readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, ''));
+      } catch (cause) {
+        throw new RheoError(
+          ErrorCode.input,
+          `bgp: the password of ${address} cannot be read: ${(cause as Error).message}`,
+        );
+      }
+      if (key.length < 1 || key.length > MOST_MD5_KEY) {
+        throw new RheoError(ErrorCode.usage, `bgp: ${passwordFile} holds no password of 1 to ${MOST_MD5_KEY} bytes`);
+      }
+      keys.push({ address, key });
+    }
+    return keys;
   }
 
   async stop(): Promise<void> {

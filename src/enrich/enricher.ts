@@ -2,7 +2,7 @@ import { Family } from '../codec/bgp.js';
 import { addressText } from '../model/address.js';
 import { ASIDE_END, ASIDE_WORDS, Aside, HOP_SHIFT, Hop } from '../model/aside.js';
 import type { RecordField } from '../model/hook.js';
-import { RECORD_BATCH_SIZE, type RecordBatch } from '../model/record-batch.js';
+import type { RecordBatch } from '../model/record-batch.js';
 import { Row, State } from '../model/row.js';
 import type { AsChoice } from './as-choice.js';
 import type { Place, Places } from './places.js';
@@ -39,7 +39,8 @@ export class Enricher {
     const wanted = count * ASIDE_WORDS;
     let { aside } = batch;
     if (aside === undefined || aside.length < wanted) {
-      aside = new Int32Array(Math.max(wanted, Math.min(batch.capacity, RECORD_BATCH_SIZE) * ASIDE_WORDS));
+      // A batch that comes again gets room for as many records as it can have.
+      aside = new Int32Array(aside === undefined ? wanted : batch.capacity * ASIDE_WORDS);
       batch.aside = aside;
     } else aside.fill(0, 0, wanted);
     for (let index = 0, at = 0, to = 0; index < count; index++, at += layout.stride, to += ASIDE_WORDS) {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { didYouMean } from '../core/suggest.js';
 import type { FileFormatName, TargetProtocol, TargetTransport } from './target-url.js';
@@ -42,6 +43,14 @@ export interface TargetOptions {
   rotateSize?: number;
   keep?: number;
   keepSize?: number;
+  /** sFlow: one packet in so many, bytes of each, time between counters (ms). */
+  sampling?: number;
+  header?: number;
+  polling?: number;
+  /** Address and number by which the agent is known. */
+  agent?: string;
+  subAgent?: number;
+  expanded?: boolean;
 }
 
 interface Kind {
@@ -66,6 +75,7 @@ const ipfix = ({ protocol, format }: Kind): boolean => protocol === 'ipfix' || f
 const onNetwork = ({ transport }: Kind): boolean => transport !== 'file';
 const udp = ({ transport }: Kind): boolean => transport === 'udp';
 const tls = ({ transport }: Kind): boolean => transport === 'tls';
+const sflow = ({ protocol }: Kind): boolean => protocol === 'sflow';
 const inFile = ({ transport }: Kind): boolean => transport === 'file';
 const syslog = ({ protocol }: Kind): boolean => protocol === 'syslog';
 const named = ({ protocol, format }: Kind): boolean =>
@@ -96,7 +106,7 @@ export const TARGET_OPTIONS: Readonly<Record<string, OptionRule>> = {
     max: 1e9,
     of: (k) => templated(k) && udp(k),
   },
-  spread: { member: 'spread', kind: 'flag', of: onNetwork },
+  spread: { member: 'spread', kind: 'flag', of: (k) => onNetwork(k) && !sflow(k) },
   queue: { member: 'queue', kind: 'size', min: 64 * 1024, max: 2 ** 32, of: () => true },
   rate: { member: 'rate', kind: 'integer', min: 1, max: 1e9, of: onNetwork },
   mtu: { member: 'mtu', kind: 'integer', min: 576, max: 65535, of: udp },
@@ -114,6 +124,12 @@ export const TARGET_OPTIONS: Readonly<Record<string, OptionRule>> = {
   'rotate-size': { member: 'rotateSize', kind: 'size', min: 1024, max: Number.MAX_SAFE_INTEGER, of: inFile },
   keep: { member: 'keep', kind: 'time', min: 1000, of: inFile },
   'keep-size': { member: 'keepSize', kind: 'size', min: 1024, max: Number.MAX_SAFE_INTEGER, of: inFile },
+  sampling: { member: 'sampling', kind: 'integer', min: 1, max: 0xffffffff, of: sflow },
+  header: { member: 'header', kind: 'integer', min: 16, max: 1024, of: sflow },
+  polling: { member: 'polling', kind: 'time', min: 0, of: sflow },
+  agent: { member: 'agent', kind: 'text', of: sflow },
+  'sub-agent': { member: 'subAgent', kind: 'integer', min: 0, max: 0xffffffff, of: sflow },
+  expanded: { member: 'expanded', kind: 'flag', of: sflow },
 };
 
 function wrong(url: string, what: string, remedy: string): RheoError {
@@ -141,6 +157,9 @@ export function parseTargetOptions(url: string, query: string, kind: Kind): Targ
   }
   if ((options.cert === undefined) !== (options.key === undefined)) {
     throw wrong(url, 'cert and key belong together', 'Give both: ?cert=FILE&key=FILE');
+  }
+  if (options.agent !== undefined && isIP(options.agent as string) === 0) {
+    throw wrong(url, `option 'agent': '${options.agent as string}' is not an address`, 'Write agent=192.0.2.1');
   }
   return options as TargetOptions;
 }

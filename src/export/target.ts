@@ -10,6 +10,7 @@ import { openFileTarget } from './file/open-file-target.js';
 import { NetworkTarget } from './network-target.js';
 import { profileLines } from './profile/index.js';
 import { selectMembers } from './select.js';
+import { SflowTarget } from './sflow/target.js';
 import { SyslogEncoder } from './syslog/encoder.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
 import type { Connect } from './transport/connection.js';
@@ -24,6 +25,13 @@ const DEFAULT_MTU = 1448;
 const HEADERS = 48;
 /** Messages on streams: long enough to carry few headers, short enough not to wait long for company. */
 const STREAM_MESSAGE_BYTES = 16 * 1024;
+/** sFlow's usual values; a queue of a few thousand samples, as they are of no use later. */
+const SAMPLE_ONE_IN = 1000;
+const SAMPLE_HEADER_BYTES = 128;
+const POLLING_MS = 20_000;
+const SAMPLE_QUEUE_BYTES = 2 ** 20;
+/** Headers of a datagram with one sample, in the expanded form, with an IPv6 agent and VLANs. */
+const SAMPLE_OVERHEAD = 176;
 const TEMPLATE_INTERVAL_MS = 60_000;
 const TEMPLATE_PACKETS = 4096;
 /**
@@ -42,7 +50,45 @@ const PATIENCE_MS = 3_000;
 export async function openTarget(url: string, context: ExportContext): Promise<Target> {
   const target = parseTargetUrl(url);
   if (target.protocol === 'file') return openFileTarget(target, context);
+  if (target.protocol === 'sflow') return openSflowTarget(target, context);
   return openNetworkTarget(target, context);
+}
+
+function openSflowTarget(target: TargetUrl, context: ExportContext): Target {
+  const { options, hosts } = target;
+  const maxMessageBytes = (options.mtu ?? DEFAULT_MTU) - HEADERS;
+  const headerBytes = options.header ?? SAMPLE_HEADER_BYTES;
+  if (headerBytes > maxMessageBytes - SAMPLE_OVERHEAD) {
+    throw new RheoError(ErrorCode.usage, `target ${target.url}: a header of ${headerBytes} bytes does not fit into the mtu`, {
+      remedy: `Write header=${maxMessageBytes - SAMPLE_OVERHEAD} or less, or a larger mtu.`,
+    });
+  }
+  const sflow = new SflowTarget(
+    target.url,
+    {
+      hosts,
+      queueBytes: options.queue ?? SAMPLE_QUEUE_BYTES,
+      connect: connector(target, maxMessageBytes),
+      wish: {
+        oneIn: options.sampling ?? SAMPLE_ONE_IN,
+        headerBytes,
+        pollingMs: options.polling ?? POLLING_MS,
+      },
+      encoder: {
+        maxMessageBytes,
+        headerBytes,
+        agent: options.agent ?? options.source,
+        subAgent: options.subAgent ?? 0,
+        expanded: options.expanded ?? false,
+      },
+      rate: options.rate,
+      pace: PACE,
+      patienceMs: context.lossless ? PATIENCE_LOSSLESS_MS : PATIENCE_MS,
+    },
+    context,
+  );
+  sflow.start();
+  return sflow;
 }
 
 function openNetworkTarget(target: TargetUrl, context: ExportContext): Target {
@@ -88,11 +134,6 @@ function encoderMaker(target: TargetUrl, maxMessageBytes: number, context: Expor
       lines: options.profile === undefined ? undefined : profileLines(url, options.profile, members, context),
     };
     return () => new SyslogEncoder(url, syslog);
-  }
-  if (protocol === 'sflow') {
-    throw new RheoError(ErrorCode.usage, `target ${url}: sFlow samples packets, and a reading hands out flow records`, {
-      remedy: 'Use ipfix:// or netflow9:// for records.',
-    });
   }
   const encode: EncodeContext = {
     fields,

@@ -1,5 +1,6 @@
 import type { WhenFull } from '../model/options.js';
 import { CLASS_SHIFT, EndReason, REASON_SHIFT, State } from '../model/row.js';
+import { AggregateMark, type Aggregates } from '../packet/aggregates.js';
 import { BATCH_SIZE, type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { Notice, Refusal } from '../packet/refusal.js';
@@ -24,6 +25,8 @@ const EARLY_ORDER: readonly number[] = [
 ];
 const REASON_MASK = 15 << REASON_SHIFT;
 const CLASS_MASK = 15 << CLASS_SHIFT;
+const BOTH_FINS = State.finA | State.finB;
+const WORD = 2 ** 32;
 const SYN_ACK = TcpFlag.syn | TcpFlag.ack;
 
 export interface FlowCacheOptions {
@@ -116,6 +119,10 @@ export class FlowCache {
     this.freshCount = 0;
     const { table, candidates, limits, totals } = this;
     this.touched = touch(batch, from, to, table, candidates);
+    if (batch.aggregates !== undefined) {
+      this.updateAggregates(batch, batch.aggregates, from, to);
+      return;
+    }
     for (let i = from; i < to; i++) {
       i = plainRun(batch, i, to, from, table, candidates, limits, totals);
       if (i < to) this.account(batch, i, candidates[i - from]);
@@ -161,6 +168,51 @@ export class FlowCache {
       hot[k + Hot.tcpFlags] |= flags << (sent << 4);
       const closing = (hot[k + Hot.state] & (State.finA | State.finB)) !== 0;
       if (((flags & EVENT_FLAGS) !== 0 || closing) && this.connection(batch, i, row)) return;
+    }
+    this.promote(row);
+  }
+
+  /** Packets that stand for several: the first one as any other, then what followed it. */
+  private updateAggregates(batch: Batch, rest: Aggregates, from: number, to: number): void {
+    const { verdicts } = this.decoder;
+    for (let i = from; i < to; i++) {
+      this.account(batch, i, this.candidates[i - from]);
+      if (batch.flow[i] > 0) this.addRest(batch, rest, i, batch.flow[i]);
+      else if (batch.verdict[i] === Refusal.tableFull) {
+        verdicts[Refusal.tableFull] += rest.packets[i];
+        verdicts[0] -= rest.packets[i];
+      }
+    }
+  }
+
+  /** What followed packet i, which has just been accounted to this row. */
+  private addRest(batch: Batch, rest: Aggregates, i: number, row: number): void {
+    const { hot, hotUnsigned, cold, coldStride } = this.table;
+    const k = row * HOT_WORDS;
+    const sent = batch.direction[i];
+    const c = k + Hot.packetsA + (sent << 1);
+    const high = row * coldStride + Cold.packetsHighA + (sent << 1);
+    const packets = hotUnsigned[c] + rest.packets[i];
+    const octets = hotUnsigned[c + 1] + rest.octets[i];
+    hotUnsigned[c] = packets % WORD;
+    hotUnsigned[c + 1] = octets % WORD;
+    cold[high] += Math.floor(packets / WORD);
+    cold[high + 1] += Math.floor(octets / WORD);
+    this.totals[0] += rest.packets[i];
+    this.totals[1] += rest.octets[i];
+    this.stretch(k, rest.lastSeconds[i], rest.lastNanos[i]);
+    if ((rest.marks[i] & AggregateMark.fragments) !== 0) hot[k + Hot.state] |= State.fragmented;
+    const flags = (batch.marks[i] & Mark.tcp) === 0 ? 0 : rest.tcpFlags[i];
+    if (flags !== 0) {
+      hot[k + Hot.tcpFlags] |= flags << (sent << 4);
+      let state = hot[k + Hot.state];
+      if ((flags & TcpFlag.rst) !== 0) state |= State.reset;
+      if ((flags & TcpFlag.fin) !== 0) state |= sent === 0 ? State.finA : State.finB;
+      // The numbers that acknowledge are not known: a connection is over when both sides have said so.
+      if ((state & BOTH_FINS) === BOTH_FINS) state |= CLOSED;
+      hot[k + Hot.state] = state;
+      if ((state & State.reset) !== 0) return this.setClass(row, Class.rst);
+      if ((state & CLOSED) === CLOSED) return this.setClass(row, Class.fin);
     }
     this.promote(row);
   }

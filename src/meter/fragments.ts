@@ -271,7 +271,7 @@ export class Fragments {
     if (this.freeHeldCount === 0) {
       // No room: accounted without ports at once.
       decoder.notices[Notice.fragmentEvicted]++;
-      this.orphan(batch, i, decoder);
+      makeOrphan(batch, i, decoder);
       return;
     }
     const slot = this.freeHeld[--this.freeHeldCount];
@@ -284,15 +284,6 @@ export class Fragments {
     batch.verdict[i] = Refusal.held;
     decoder.verdicts[0]--;
     decoder.verdicts[Refusal.held]++;
-  }
-
-  private orphan(batch: Batch, i: number, decoder: Decoder): void {
-    decoder.notices[Notice.fragmentOrphan]++;
-    batch.ports[i] = 0;
-    // Without ports in the key they belong to the same flow as the rest.
-    const apart = (decoder.options.key ?? DEFAULT_KEY).base === 'port';
-    batch.meta[i] = apart ? (batch.meta[i] & 0xffff) | KeyKind.orphanFragments : batch.meta[i];
-    decoder.rehash(batch, i);
   }
 
   /** Moves the held packets of an entry to the release list. */
@@ -319,7 +310,7 @@ export class Fragments {
     const held = this.held as Batch;
     for (let slot = entries[e + Entry.heldFirst]; slot !== 0; slot = this.heldNext[slot]) {
       held.verdict[slot - 1] = 0;
-      this.orphan(held, slot - 1, decoder);
+      makeOrphan(held, slot - 1, decoder);
     }
     this.free(e);
     const bucket = entries[e + Entry.hash] & (heads.length - 1);
@@ -368,4 +359,14 @@ export class Fragments {
     this.freeHeld = Int32Array.from({ length: limit }, (_, n) => limit - n);
     this.freeHeldCount = limit;
   }
+}
+
+/** Gives a later fragment the key of those whose first one never came. */
+export function makeOrphan(batch: Batch, i: number, decoder: Decoder): void {
+  decoder.notices[Notice.fragmentOrphan]++;
+  batch.ports[i] = 0;
+  // Without ports in the key they belong to the same flow as the rest.
+  const apart = (decoder.options.key ?? DEFAULT_KEY).base === 'port';
+  batch.meta[i] = apart ? (batch.meta[i] & 0xffff) | KeyKind.orphanFragments : batch.meta[i];
+  decoder.rehash(batch, i);
 }

@@ -36,6 +36,8 @@ export interface LiveInterface extends Interface {
  * that the clock can go on; false only after `stop`, when the ring is drained, or when nothing is left to observe.
  */
 export interface LiveSource extends PacketSource {
+  /** The kernel has counted: packets of a batch stand for several (`Batch.aggregates`). Default false. */
+  readonly aggregated?: boolean;
   statistics(): readonly LiveInterface[];
   /**
    * Time of the meter now, on the line on which `fill` puts packets: it follows the monotonic clock from the wall clock at

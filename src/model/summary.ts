@@ -12,6 +12,8 @@ export interface TargetSummary {
   readonly sent: number;
   readonly dropped: Readonly<Record<string, number>>;
   readonly waiting: number;
+  /** What is counted; absent: records. */
+  readonly unit?: 'samples';
   /** What went wrong last. */
   readonly lastError?: string | undefined;
 }

@@ -1,10 +1,14 @@
 import type { RecordField } from './hook.js';
 import type { Sampling } from './options.js';
+import type { SampleSink } from './packet-sample.js';
 import type { RecordSink } from './sink.js';
 import type { Interface } from './source.js';
 import type { Summary } from './summary.js';
 
-/** Accounts of one export target: records handed to it = records sent + dropped, by reason, + waiting. */
+/**
+ * Accounts of one export target: records handed to it = records sent + dropped, by reason, + waiting. A target that takes
+ * samples counts those in the place of records.
+ */
 export interface TargetCounters {
   /** Records handed to it. */
   received: number;
@@ -33,6 +37,8 @@ export interface Target extends RecordSink {
   readonly state: 'connecting' | 'up' | 'down';
   /** What went wrong last. */
   readonly lastError: string | undefined;
+  /** Given by targets that take samples of packets (sFlow): then records are not for it. */
+  readonly samples?: SampleSink;
   /** Sends templates and options again (softflowctl send-template). */
   sendTemplates(): void;
   /** Sends what waits for company; called by the one who drives it once a second or so, with the time of the clock in ms. */

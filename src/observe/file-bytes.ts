@@ -2,6 +2,8 @@ import { type FSWatcher, close as fsClose, read as fsRead, fstat, watch } from '
 import { type ByteSource, Wakeup } from './bytes.js';
 import { inputError } from './input-error.js';
 
+const STDIN_FD = 0;
+
 /** Reads a regular file from where its descriptor stands, in the thread pool. */
 export class FileBytes implements ByteSource {
   readonly name: string;
@@ -42,6 +44,8 @@ export class FileBytes implements ByteSource {
     this.closed = true;
     // The number of a closed descriptor may be given away while a read in the thread pool still uses it.
     await this.reading?.catch(() => 0);
+    // Standard input belongs to the process; a worker thread that closed it would be warned of.
+    if (this.fd === STDIN_FD) return;
     await new Promise<void>((resolve) => fsClose(this.fd, () => resolve()));
   }
 

@@ -1,3 +1,5 @@
+import type { Aggregates } from './aggregates.js';
+
 /**
  * A batch: up to 256 packets as columns in typed arrays. It is the only thing that moves on the packet road.
  *
@@ -64,6 +66,8 @@ export class Batch {
   readonly frameDirection: Uint8Array;
   /** The source knows directions of frames (live interfaces do, capture files do not). */
   hasFrameDirection = false;
+  /** Where the kernel has counted: each packet of the batch is the first one of several, and this says what followed. */
+  aggregates: Aggregates | undefined = undefined;
 
   // --- from the decoder ------------------------------------------------------------------------------------------
   /** 0 = decoded; else a `Refusal` (packet/refusal.ts). */
@@ -223,5 +227,6 @@ export class Batch {
     this.view = view;
     this.count = 0;
     this.hasFrameDirection = false;
+    this.aggregates = undefined;
   }
 }

@@ -1,5 +1,15 @@
 import type { LiveInterface } from '../model/live-source.js';
-import type { FlowPage, FlowQuery, Health, Loss, ServiceEvent, Statistics, TimeoutTable, TopEntry } from './service.js';
+import type {
+  EnrichmentStatus,
+  FlowPage,
+  FlowQuery,
+  Health,
+  Loss,
+  ServiceEvent,
+  Statistics,
+  TimeoutTable,
+  TopEntry,
+} from './service.js';
 
 /** No parameters. */
 export type None = Record<string, never>;
@@ -36,6 +46,7 @@ export interface MethodTypes {
   loss: { params: None; result: Loss };
   statistics: { params: None; result: Statistics };
   interfaces: { params: None; result: LiveInterface[] };
+  enrichment: { params: None; result: EnrichmentStatus };
   metrics: { params: None; result: string };
   flows: { params: FlowQuery; result: FlowPage };
   top: { params: { key: string; filter?: string | undefined; limit?: number | undefined }; result: TopEntry[] };

@@ -105,6 +105,13 @@ export const METHODS: { readonly [M in MethodName]: Method<M> } = {
     changes: false,
     run: (service) => service.interfaces(),
   },
+  enrichment: {
+    summary: 'BGP neighbours, dumps of routes and MMDB files, and what was found in them',
+    params: none,
+    result: Results.enrichment,
+    changes: false,
+    run: (service) => service.enrichment(),
+  },
   metrics: {
     summary: 'all counters in the text format of Prometheus',
     params: none,

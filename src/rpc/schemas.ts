@@ -4,10 +4,12 @@ import { TIMEOUT_CLASSES } from '../model/options.js';
 import type { Time } from '../model/summary.js';
 import type { Version } from './method-types.js';
 import type {
+  EnrichmentStatus,
   FlowPage,
   Health,
   Loss,
   MinMeanMax,
+  NeighbourStatus,
   ServiceEvent,
   Statistics,
   TargetStatus,
@@ -150,6 +152,47 @@ const topEntries: z.ZodType<TopEntry[]> = z.array(
   z.object({ key: z.string(), flows: count, packets: count, bytes: count }),
 );
 
+const neighbour: z.ZodType<NeighbourStatus> = z.object({
+  address: z.string(),
+  state: z
+    .enum(['idle', 'open', 'confirm', 'established', 'stale'])
+    .describe('`stale`: the session is lost, its routes stay for a while'),
+  as: z.int().min(0).optional(),
+  prefixes4: count,
+  prefixes6: count,
+  routes: count.describe('distinct combinations of AS numbers and next hop'),
+  updates: count,
+  treatedAsWithdrawn: count.describe('updates so damaged that their prefixes were taken as withdrawn'),
+  refused: count.describe('prefixes that found no room'),
+  sessions: count,
+  lastError: z.string().optional(),
+});
+
+const enrichment: z.ZodType<EnrichmentStatus> = z.object({
+  neighbours: z.array(neighbour),
+  dumps: z.array(
+    z.object({
+      file: z.string(),
+      prefixes4: count,
+      prefixes6: count,
+      routes: count,
+      refused: count.describe('prefixes that found no room'),
+      damaged: count.describe('records that were left out'),
+    }),
+  ),
+  places: z
+    .object({
+      files: z.array(z.string()),
+      places: count.describe('distinct places met'),
+      damaged: count.describe('addresses whose entry cannot be read'),
+      refused: count.describe('places that found no room'),
+    })
+    .optional(),
+  records: count.describe('records seen'),
+  routed: count.describe('endpoints with a route'),
+  placed: count.describe('endpoints with a place'),
+});
+
 const timeouts: z.ZodType<TimeoutTable> = z.object({
   idle: z.record(z.enum(TIMEOUT_CLASSES), z.number().min(0)).describe('ms by class'),
   active: z.number().min(0).nullable().describe('ms; null: never'),
@@ -176,6 +219,7 @@ export const Results = {
   metrics: z.string().describe('text format of Prometheus') as z.ZodType<string>,
   flowPage,
   topEntries,
+  enrichment,
   timeouts,
   nothing: z.null() as z.ZodType<null>,
   flows: z.object({ flows: count.describe('how many') }) as z.ZodType<{ flows: number }>,

@@ -76,6 +76,37 @@ export interface Loss extends Summary {
   verdict: string;
 }
 
+/** A BGP neighbour whose routes are learnt. */
+export interface NeighbourStatus {
+  address: string;
+  /** `stale`: the session is lost, and its routes stay for the time that the neighbour asked for. */
+  state: 'idle' | 'open' | 'confirm' | 'established' | 'stale';
+  as?: number | undefined;
+  prefixes4: number;
+  prefixes6: number;
+  /** Distinct combinations of AS numbers and next hop. */
+  routes: number;
+  updates: number;
+  /** Updates so damaged that their prefixes were taken as withdrawn. */
+  treatedAsWithdrawn: number;
+  /** Prefixes that found no room. */
+  refused: number;
+  sessions: number;
+  lastError?: string | undefined;
+}
+
+/** Where enrichment stands: what is known, and how many records and endpoints it was used for. */
+export interface EnrichmentStatus {
+  neighbours: NeighbourStatus[];
+  dumps: { file: string; prefixes4: number; prefixes6: number; routes: number; refused: number; damaged: number }[];
+  /** Absent without MMDB files. */
+  places?: { files: string[]; places: number; damaged: number; refused: number } | undefined;
+  /** Records seen; of their two endpoints each, those with a route, with a place. */
+  records: number;
+  routed: number;
+  placed: number;
+}
+
 /** What softflowctl calls statistics: the ledger's sums, and minimum, mean, maximum of ended flows, by protocol. */
 export interface Statistics extends Summary {
   activeFlows: number;
@@ -116,6 +147,8 @@ export interface Service {
   loss(): Promise<Loss>;
   statistics(): Promise<Statistics>;
   interfaces(): Promise<LiveInterface[]>;
+  /** BGP neighbours, dumps of routes, MMDB files. */
+  enrichment(): EnrichmentStatus;
   /** Prometheus text format. */
   metrics(): Promise<string>;
   flows(query: FlowQuery): Promise<FlowPage>;

@@ -167,14 +167,14 @@ export class Bpf {
     }
     const result = await new Promise<number>((resolve, reject) => {
       calls().later(number, command, region.address, 32, (error, value) => {
-        if (error) reject(error);
-        // The error number belongs to this callback; from inside it promises would not go on.
-        const failed = value === -1 && errno() !== ENOENT ? errno() : 0;
-        setImmediate(() => resolve(failed));
+        // From inside the callback promises would not go on: it does not come from Node.
+        setImmediate(() => (error ? reject(error) : resolve(value)));
       });
     });
-    // Also keeps the memory until here.
-    if (view.byteLength > 0 && result !== 0) throw new SystemError('BPF_MAP_UPDATE_ELEM', result);
+    if (result !== -1) return;
+    // The error number stayed in the other thread: once more, here.
+    view.setUint32(0, array, true);
+    check(inner === undefined ? 'BPF_MAP_DELETE_ELEM' : 'BPF_MAP_UPDATE_ELEM', calls().now(number, command, region.address, 32));
   }
 
   private load(instructions: Uint8Array, name: string, log: Region | undefined): number {
@@ -198,7 +198,7 @@ export class Bpf {
     for (;;) {
       const fd = this.call(PROG_LOAD, 72);
       // The verifier gives up when a signal comes.
-      if (fd !== -1 || (errno() !== EAGAIN && errno() !== EINTR)) return bytes.length > 0 ? fd : -1;
+      if (fd !== -1 || (errno() !== EAGAIN && errno() !== EINTR)) return fd;
     }
   }
 

@@ -17,6 +17,8 @@ export interface Libc {
   getsockopt(fd: number, level: number, name: number, value: Memory, length: Memory): number;
   send(fd: number, bytes: Memory, length: number, flags: number): number;
   recv(fd: number, bytes: Memory, length: number, flags: number): number;
+  /** @param messages address of an array of struct mmsghdr */
+  sendmmsg(fd: number, messages: number, count: number, flags: number): number;
   close(fd: number): number;
   open(path: string, flags: number): number;
   setns(fd: number, type: number): number;
@@ -68,6 +70,7 @@ export function libc(): Libc {
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
     send: library.func('intptr_t send(int, void *, size_t, int)'),
     recv: library.func('intptr_t recv(int, void *, size_t, int)'),
+    sendmmsg: library.func('int sendmmsg(int, uintptr_t, unsigned int, int)'),
     close: library.func('int close(int)'),
     open: library.func('int open(str, int)'),
     setns: library.func('int setns(int, int)'),

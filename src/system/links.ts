@@ -10,6 +10,7 @@ const SO_RCVBUF = 8;
 const MSG_DONTWAIT = 0x40;
 
 const EINTR = 4;
+const EBUSY = 16;
 const ENOBUFS = 105;
 
 const NLMSG_ERROR = 2;
@@ -22,11 +23,16 @@ const NLM_F_DUMP = 0x300;
 
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_STATS64 = 23;
 const IFLA_EXT_MASK = 29;
+const IFLA_PROMISCUITY = 30;
 const RTEXT_FILTER_SKIP_STATS = 8;
 
 const IFF_UP = 1;
 const IFF_RUNNING = 0x40;
+
+/** Words of 64 bits of struct rtnl_link_stats64 that every kernel since 2.6.35 has. */
+const STATISTICS_WORDS = 23;
 
 /** Lengths of struct nlmsghdr and struct ifinfomsg. */
 const HEADER = 16;
@@ -47,6 +53,14 @@ export interface Link {
   readonly up: boolean;
   /** Bytes; 0 if unknown. */
   readonly mtu: number;
+}
+
+/** What the kernel has counted at an interface. */
+export interface LinkStatistics extends Link {
+  readonly administrativelyUp: boolean;
+  readonly promiscuous: boolean;
+  /** The first words of struct rtnl_link_stats64 (linux/if_link.h), in its order. */
+  readonly values: readonly bigint[];
 }
 
 /**
@@ -87,7 +101,23 @@ export class LinkMonitor {
   list(): Link[] {
     for (let tries = 1; ; tries++) {
       const links: Link[] = [];
-      if (this.dump(links) || tries === MAX_TRIES) return links;
+      const take = (message: Buffer): void => {
+        const link = readLink(message);
+        if (link !== undefined) links.push(link);
+      };
+      if (this.dump(RTEXT_FILTER_SKIP_STATS, take) || tries === MAX_TRIES) return links;
+    }
+  }
+
+  /** All interfaces with their counters; those without any are left out. @throws SystemError */
+  statistics(): LinkStatistics[] {
+    for (let tries = 1; ; tries++) {
+      const links: LinkStatistics[] = [];
+      const take = (message: Buffer): void => {
+        const link = readStatistics(message);
+        if (link !== undefined) links.push(link);
+      };
+      if (this.dump(0, take) || tries === MAX_TRIES) return links;
     }
   }
 
@@ -110,8 +140,8 @@ export class LinkMonitor {
     throw error;
   }
 
-  /** False if the list changed while it was read. */
-  private dump(links: Link[]): boolean {
+  /** False if the list changed while it was read, or one that was broken off was still on its way. */
+  private dump(mask: number, take: (message: Buffer) => void): boolean {
     const length = HEADER + LINK_HEADER + 8;
     const request = new DataView(new ArrayBuffer(length));
     request.setUint32(0, length, littleEndian);
@@ -120,24 +150,32 @@ export class LinkMonitor {
     request.setUint32(8, ++this.sequence, littleEndian);
     request.setUint16(HEADER + LINK_HEADER, 8, littleEndian);
     request.setUint16(HEADER + LINK_HEADER + 2, IFLA_EXT_MASK, littleEndian);
-    request.setUint32(HEADER + LINK_HEADER + 4, RTEXT_FILTER_SKIP_STATS, littleEndian);
+    request.setUint32(HEADER + LINK_HEADER + 4, mask, littleEndian);
     check('send', this.libc.send(this.requests, request, length, 0));
     for (let whole = true; ; ) {
       const received = this.libc.recv(this.requests, this.bytes, this.bytes.length, 0);
       if (received === -1 && errno() === EINTR) continue;
+      if (received === 0) throw new SystemError('netlink', 0);
       check('recv', received);
       for (let at = 0; at + HEADER <= received; ) {
         const size = read32(this.bytes, at);
         const type = read16(this.bytes, at + 4);
         if (size < HEADER || at + size > received) throw new SystemError('netlink', 0);
+        const next = at + ((size + 3) & ~3);
+        if (read32(this.bytes, at + 8) !== this.sequence) {
+          // The rest of a dump that failed in its middle.
+          at = next;
+          continue;
+        }
         if ((read16(this.bytes, at + 6) & NLM_F_DUMP_INTR) !== 0) whole = false;
         if (type === NLMSG_DONE) return whole;
-        if (type === NLMSG_ERROR) throw new SystemError('RTM_GETLINK', -(read32(this.bytes, at + HEADER) | 0));
-        if (type === RTM_NEWLINK) {
-          const link = readLink(this.bytes.subarray(at + HEADER, at + size));
-          if (link !== undefined) links.push(link);
+        if (type === NLMSG_ERROR) {
+          const error = -(read32(this.bytes, at + HEADER) | 0);
+          if (error === EBUSY) return false;
+          throw new SystemError('RTM_GETLINK', error);
         }
-        at += (size + 3) & ~3;
+        if (type === RTM_NEWLINK) take(this.bytes.subarray(at + HEADER, at + size));
+        at = next;
       }
     }
   }
@@ -162,6 +200,24 @@ function readLink(bytes: Buffer): Link | undefined {
   return { index: read32(bytes, 4), name, hardware: read16(bytes, 2), up, mtu };
 }
 
+function readStatistics(bytes: Buffer): LinkStatistics | undefined {
+  const link = readLink(bytes);
+  if (link === undefined) return undefined;
+  let values: bigint[] | undefined;
+  let promiscuous = false;
+  for (let at = LINK_HEADER; at + 4 <= bytes.length; ) {
+    const size = read16(bytes, at);
+    if (size < 4 || at + size > bytes.length) break;
+    const type = read16(bytes, at + 2) & 0x3fff;
+    if (type === IFLA_STATS64 && size >= 4 + STATISTICS_WORDS * 8) {
+      values = Array.from({ length: STATISTICS_WORDS }, (_, k) => read64(bytes, at + 4 + k * 8));
+    } else if (type === IFLA_PROMISCUITY && size >= 8) promiscuous = read32(bytes, at + 4) > 0;
+    at += (size + 3) & ~3;
+  }
+  if (values === undefined) return undefined;
+  return { ...link, administrativelyUp: (read32(bytes, 8) & IFF_UP) !== 0, promiscuous, values };
+}
+
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function read16(bytes: Buffer, at: number): number {
@@ -170,4 +226,8 @@ function read16(bytes: Buffer, at: number): number {
 
 function read32(bytes: Buffer, at: number): number {
   return littleEndian ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at);
+}
+
+function read64(bytes: Buffer, at: number): bigint {
+  return littleEndian ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at);
 }

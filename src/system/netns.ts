@@ -1,13 +1,16 @@
+import { statSync } from 'node:fs';
 import { ErrorCode, RheoError } from '../core/errors.js';
-import { check, libc, SystemError } from './libc.js';
+import { check, errno, libc, SystemError } from './libc.js';
 
 const O_RDONLY = 0;
 const O_CLOEXEC = 0o2000000;
 const CLONE_NEWNET = 0x40000000;
+const MAX_TRIES = 5;
 
 /**
  * Does something inside a network namespace and comes back. Namespaces belong to threads: no other thread notices.
- * Sockets stay in the namespace in which they were opened. `action` must be synchronous.
+ * Sockets stay in the namespace in which they were opened. `action` must be synchronous; what it made is closed (`close`) if
+ * the thread cannot come back.
  * @param netns name as `ip netns` has it, or a path (/proc/PID/ns/net); undefined: where the thread is
  * @throws RheoError input: no such namespace, or no right to enter it; and what `action` throws
  */
@@ -18,13 +21,30 @@ export function inNetns<T>(netns: string | undefined, action: () => T): T {
   const home = check('open', calls.open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC));
   try {
     enter(path);
+    let made: T;
     try {
-      return action();
-    } finally {
-      check('setns', calls.setns(home, CLONE_NEWNET));
+      made = action();
+    } catch (error) {
+      comeBack(home);
+      throw error;
     }
+    try {
+      comeBack(home);
+    } catch (error) {
+      (made as { close?(): void } | undefined)?.close?.();
+      throw error;
+    }
+    return made;
   } finally {
     calls.close(home);
+  }
+}
+
+/** A thread that stayed in the other namespace would open there whatever it opens next: memory may only be short for now. */
+function comeBack(home: number): void {
+  const calls = libc();
+  for (let tries = 1; calls.setns(home, CLONE_NEWNET) === -1; tries++) {
+    if (tries === MAX_TRIES) throw new SystemError('setns', errno());
   }
 }
 

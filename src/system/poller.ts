@@ -23,8 +23,14 @@ export class Poller {
   };
   private closed = false;
 
+  /** @throws SystemError */
   constructor() {
-    this.handle = loadKoffi().node.poll(this.epoll, { readable: true }, this.onReadable);
+    try {
+      this.handle = loadKoffi().node.poll(this.epoll, { readable: true }, this.onReadable);
+    } catch (error) {
+      this.libc.close(this.epoll);
+      throw error;
+    }
     this.handle.stop();
   }
 

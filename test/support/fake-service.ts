@@ -3,6 +3,7 @@ import type { LiveInterface } from '../../src/model/live-source.js';
 import { TIMEOUT_CLASSES } from '../../src/model/options.js';
 import type { Summary } from '../../src/model/summary.js';
 import type {
+  EnrichmentStatus,
   FlowObject,
   FlowPage,
   FlowQuery,
@@ -170,6 +171,42 @@ export class FakeService implements Service {
 
   async interfaces(): Promise<LiveInterface[]> {
     return [INTERFACE];
+  }
+
+  enrichment(): EnrichmentStatus {
+    return {
+      neighbours: [
+        {
+          address: '192.0.2.1',
+          state: 'established',
+          as: 64_500,
+          prefixes4: 900_000,
+          prefixes6: 200_000,
+          routes: 80_000,
+          updates: 300_000,
+          treatedAsWithdrawn: 1,
+          refused: 2,
+          sessions: 3,
+        },
+        {
+          address: '2001:db8::1',
+          state: 'idle',
+          prefixes4: 0,
+          prefixes6: 0,
+          routes: 0,
+          updates: 0,
+          treatedAsWithdrawn: 0,
+          refused: 0,
+          sessions: 0,
+          lastError: 'nothing heard for 90 s',
+        },
+      ],
+      dumps: [{ file: 'rib.mrt', prefixes4: 10, prefixes6: 20, routes: 3, refused: 0, damaged: 1 }],
+      places: { files: ['city.mmdb'], places: 7, damaged: 0, refused: 0 },
+      records: 100,
+      routed: 150,
+      placed: 120,
+    };
   }
 
   async metrics(): Promise<string> {

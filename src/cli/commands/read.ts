@@ -32,7 +32,7 @@ function onInterrupt(abort: AbortController): () => void {
 /** Flags that ask for records or numbers on standard output. */
 const VIEW_FLAGS = ['json', 'csv', 'fields', 'top', 'sort', 'group-by', 'summary'] as const;
 /** Reasons for which a protocol cannot carry a record: told, but nothing went wrong. */
-const NOT_CARRIED = new Set(['notIpv4', 'tooLarge']);
+const NOT_CARRIED = new Set(['notIpv4', 'tooLarge', 'linkType']);
 
 /** True if records were lost that the target could have taken. */
 function failed({ dropped }: TargetSummary): boolean {
@@ -151,12 +151,14 @@ export async function runRead(parsed: ParsedArguments): Promise<number> {
       await exported?.close();
     },
   };
+  const sampled = exports?.sampling;
   const ignoreInterrupts = onInterrupt(abort);
   try {
     const summary = await readCaptures(files, options, sink, {
       signal: abort.signal,
       onNames: (found) => names.learn(found),
       interfaces,
+      ...(sampled === undefined ? {} : { samples: sampled }),
       ...(progress === undefined && exports === undefined
         ? {}
         : {

@@ -11,6 +11,7 @@ import { parseTime } from '../values.js';
 import { healthView, interfaceView, lossView, statisticsView } from './account-views.js';
 import { type Action, type Request, view } from './action.js';
 import { configText } from './config-text.js';
+import { enrichmentView } from './enrichment-view.js';
 import { flowPageView, timeoutView, topView } from './flow-views.js';
 import { dumpFlows, subscribe } from './streams.js';
 import { pairs } from './text.js';
@@ -141,6 +142,7 @@ const ACTIONS: { readonly [V in VerbName]: (request: Request) => Action } = {
   timeouts,
   loss: () => view((client) => client.call('loss'), lossView),
   interfaces: () => view((client) => client.call('interfaces'), interfaceView),
+  enrichment: () => view((client) => client.call('enrichment'), enrichmentView),
   health: () => view((client) => client.call('health'), healthView),
   metrics: () =>
     view(

@@ -22,6 +22,7 @@ export const CTL_VERBS = [
   },
   { name: 'loss', summary: 'the loss ledger: what came in, went out and was lost, and the verdict' },
   { name: 'interfaces', summary: 'the interfaces and their counters' },
+  { name: 'enrichment', summary: 'BGP neighbours, dumps of routes, MMDB files, and what was found in them' },
   { name: 'health', summary: 'whether all is well, and if not, why' },
   { name: 'metrics', summary: 'all counters in the text format of Prometheus' },
   { name: 'subscribe', operands: 'records|statistics|events', summary: 'what happens, as it happens' },

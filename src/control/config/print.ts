@@ -18,7 +18,13 @@ export function configAsInput(config: Config): ConfigInput {
     ) as ConfigInput['timeouts'],
     fragmentTimeout: timeText(config.fragmentTimeout),
     statisticsInterval: timeText(config.statisticsInterval),
+    enrich: enrichInput(config.enrich),
   };
+}
+
+function enrichInput({ bgp, memory, ...rest }: Config['enrich']): ConfigInput['enrich'] {
+  const listening = bgp === undefined ? {} : { bgp: { ...bgp, holdTime: timeText(bgp.holdTime) } };
+  return { ...listening, ...rest, memory: formatSize(memory) };
 }
 
 function timeText(ms: number): string {

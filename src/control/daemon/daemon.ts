@@ -14,6 +14,7 @@ import type { RpcCounters } from '../../rpc/counters.js';
 import type { FlowObject, Loss, Service } from '../../rpc/service.js';
 import { changedKeys } from '../config/difference.js';
 import { type Config, meterOptions } from '../config/schema.js';
+import { Enrichment, enrichmentOf } from '../enrichment.js';
 import { drawSeed } from '../read.js';
 import { redact } from '../redact.js';
 import { completeSettings, type MeterSettings, recordFields } from '../settings.js';
@@ -88,7 +89,11 @@ export class Daemon {
   readonly subscriptions: Subscriptions = new Subscriptions();
   readonly members: readonly RecordField[];
   readonly queries: Queries;
+  /** What enriches records; undefined if nothing does. */
+  readonly enrichment: Enrichment | undefined;
   readonly watch: ProcessWatch = new ProcessWatch();
+  /** Why it ended by itself, if that was not the end of its input. */
+  failure: RheoError | undefined;
   /** Records handed to the targets. */
   records = 0;
   /** Records that subscribers did not get. */
@@ -129,10 +134,17 @@ export class Daemon {
     this.shards = new Shards(config.threads, (shard) => this.task(shard), options.host ?? WORKER_HOST, this.clock, {
       records: (batch) => this.takeRecords(batch),
       event,
-      ended: () => void this.stop(),
+      ended: (failure) => {
+        this.failure = failure;
+        void this.stop();
+      },
     });
     this.targets = new Targets(this.clock, event);
-    this.fields = recordFields(config.features, this.shards.interfaces.list);
+    const enrich = enrichmentOf(config.enrich);
+    this.enrichment = enrich === undefined ? undefined : new Enrichment(enrich, event);
+    const enricher = this.enrichment?.enricher;
+    const measured = recordFields(config.features, this.shards.interfaces.list);
+    this.fields = [...measured, ...(enricher?.fields ?? [])];
     const { sampling } = this.settings;
     const format: RecordFormat = {
       communityIdSeed: config.communityIdSeed,
@@ -144,9 +156,13 @@ export class Daemon {
     this.queries = new Queries({
       shards: this.shards,
       clock: this.clock,
-      members: this.members,
+      members: recordMembers(config.key.extra, measured, format),
+      shown: this.members,
       format,
-      scale: (batch) => void this.scaler?.write(batch),
+      complete: (batch) => {
+        void this.scaler?.write(batch);
+        enricher?.enrich(batch);
+      },
       version: options.version,
     });
     this.ended = new Promise((resolve) => {
@@ -187,10 +203,12 @@ export class Daemon {
     const opened = await this.openTargets(this.config.export);
     for (const target of opened) this.targets.add(target);
     try {
+      await this.enrichment?.start();
       this.options.beforeThreads?.();
       await this.shards.start();
     } catch (error) {
       this.state = 'ended';
+      await this.enrichment?.close();
       await this.targets.close(opened, CLOSE_MS);
       throw error;
     }
@@ -238,6 +256,7 @@ export class Daemon {
   private takeRecords(batch: RecordBatch): void | Promise<void> {
     this.records += batch.count;
     void this.scaler?.write(batch);
+    this.enrichment?.enricher.enrich(batch);
     this.statistics.add(batch);
     if (this.subscriptions.has('records')) this.tellRecords(batch);
     return this.targets.write(batch);
@@ -413,6 +432,7 @@ export class Daemon {
     this.timers = [];
     this.cancelLine();
     await this.targets.close(this.targets.list, CLOSE_MS);
+    await this.enrichment?.close();
     this.watch.stop();
     this.state = 'ended';
     const loss = this.ledger();

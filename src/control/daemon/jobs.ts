@@ -4,9 +4,10 @@ import { TableScan } from '../../meter/scan.js';
 import type { RecordField } from '../../model/hook.js';
 import { RecordBatch } from '../../model/record-batch.js';
 import { EndReason } from '../../model/row.js';
+import { groupKeys } from './group-keys.js';
 import { Groups } from './groups.js';
 import type { RecordBlock, ShardAnswer, ShardQuery } from './messages.js';
-import { sortKey, totalBytes, totalPackets, unknownMember } from './sort-key.js';
+import { sortKey, totalBytes, totalPackets } from './sort-key.js';
 import { TopRecords } from './top-records.js';
 
 /** Records of one slice: what is done with them takes a few tenths of a millisecond. */
@@ -73,13 +74,15 @@ function handlerOf(query: Exclude<ShardQuery, { kind: 'dump' }>, context: JobCon
     }
     case 'top': {
       const groups = new Groups();
-      const keyOf = groupKey(query.key, context.members);
+      const keysOf = groupKeys(query.key, context.members);
       return {
         needsRoom: false,
         take(slice, indexes, count) {
           for (let k = 0; k < count; k++) {
             const index = indexes[k];
-            groups.add(keyOf(slice, index), 1, totalPackets(slice, index), totalBytes(slice, index));
+            for (const key of keysOf(slice, index)) {
+              groups.add(key, 1, totalPackets(slice, index), totalBytes(slice, index));
+            }
           }
         },
         finish: () => ({ groups: groups.take() }),
@@ -102,29 +105,6 @@ function handlerOf(query: Exclude<ShardQuery, { kind: 'dump' }>, context: JobCon
       };
     }
   }
-}
-
-/**
- * What flows are added up by: the text of a member, or of several with commas between them.
- * @throws RheoError usage
- */
-export function groupKey(key: string, members: readonly RecordField[]): (batch: RecordBatch, index: number) => string {
-  const fields = key.split(',', 8).map((name) => {
-    const field = members.find((member) => member.name === name.trim());
-    if (field === undefined) {
-      const known = members.map((member) => member.name);
-      throw unknownMember('top', name.trim(), known);
-    }
-    return field;
-  });
-  const textOf = (field: RecordField, batch: RecordBatch, index: number): string => {
-    const value = field.read(batch, index);
-    if (value === undefined) return '-';
-    return typeof value === 'object' ? JSON.stringify(value) : String(value);
-  };
-  const [first] = fields;
-  if (fields.length === 1) return (batch, index) => textOf(first, batch, index);
-  return (batch, index) => fields.map((field) => textOf(field, batch, index)).join(',');
 }
 
 type Matches = (batch: RecordBatch, index: number, nowSeconds: number) => boolean;

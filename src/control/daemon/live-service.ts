@@ -3,6 +3,7 @@ import { completeTimeouts } from '../../meter/timeouts.js';
 import type { LiveInterface } from '../../model/live-source.js';
 import { TIMEOUT_CLASSES } from '../../model/options.js';
 import type {
+  EnrichmentStatus,
   FlowPage,
   FlowQuery,
   Health,
@@ -14,6 +15,7 @@ import type {
   TopEntry,
 } from '../../rpc/service.js';
 import { effectiveInput } from '../config/print.js';
+import { NO_ENRICHMENT } from '../enrichment.js';
 import type { Daemon } from './daemon.js';
 import { metricsText } from './metrics.js';
 import type { Asker } from './shard-client.js';
@@ -96,6 +98,10 @@ export class LiveService implements Service {
     return (await this.loss()).interfaces;
   }
 
+  enrichment(): EnrichmentStatus {
+    return this.daemon.enrichment?.status ?? NO_ENRICHMENT;
+  }
+
   async metrics(): Promise<string> {
     const { daemon } = this;
     const health = await this.healthFor('metrics');
@@ -106,6 +112,7 @@ export class LiveService implements Service {
       health,
       statistics: { protocols: daemon.statistics.protocols },
       maxFlows: daemon.maxFlows,
+      enrichment: this.enrichment(),
       control: daemon.options.control,
       process: daemon.watch.read(),
     });

@@ -77,7 +77,8 @@ export class LiveShard {
     this.accounts = new Accounts(task.accounts);
     // Packets are shared out by the kernel: each shard judges all that it gets.
     this.shard = new Shard({
-      settings: task.settings,
+      // Of packets that were counted before only the outer headers are known.
+      settings: source.aggregated === true ? { ...task.settings, tunnels: [] } : task.settings,
       filter,
       shard: 0,
       shards: 1,

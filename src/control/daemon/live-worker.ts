@@ -13,7 +13,9 @@ const say = (message: LiveMessage): void => port.postMessage(message);
 
 let source: ShardSource | undefined;
 try {
-  source = await openSource(task.source, task.shard, task.shards);
+  source = await openSource(task.source, task.shard, task.shards, (message) => {
+    say({ type: 'event', level: 'warn', message });
+  });
   const shard = new LiveShard({
     task,
     source,

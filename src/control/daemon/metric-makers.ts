@@ -1,6 +1,6 @@
 import type { LiveInterface } from '../../model/live-source.js';
 import type { RpcCounters } from '../../rpc/counters.js';
-import type { Loss, TargetStatus, ThreadHealth } from '../../rpc/service.js';
+import type { Loss, NeighbourStatus, TargetStatus, ThreadHealth } from '../../rpc/service.js';
 import type { Metric, MetricsInput, Sample } from './metric.js';
 import type { ProcessFigures } from './process-figures.js';
 
@@ -56,6 +56,17 @@ export function ofShard(
     help,
     labels: SHARD_LABELS,
     samples: ({ loss }) => loss.threads.map((one): Sample => [[String(one.shard)], value(one)]),
+  };
+}
+
+/** Neighbours go by their number in the configuration, as labels hold no addresses. */
+export function ofNeighbour(thing: string, type: Type, help: string, value: (one: NeighbourStatus) => number): Metric {
+  return {
+    name: `rheo_enrich_neighbour_${thing}`,
+    type,
+    help,
+    labels: ['neighbour'],
+    samples: ({ enrichment }) => enrichment.neighbours.map((one, index): Sample => [[String(index + 1)], value(one)]),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   ofHealth,
   ofInterface,
   ofLoss,
+  ofNeighbour,
   ofProcess,
   ofShard,
   ofTarget,
@@ -190,6 +191,25 @@ export const METRICS: readonly Metric[] = [
   ofTarget('bytes_total', 'counter', 'Bytes that went out.', (one) => one.bytes),
   ofTarget('reconnects_total', 'counter', 'Times that the target was connected or opened again.', (one) => {
     return one.reconnects;
+  }),
+
+  ofNeighbour('up', 'gauge', '1 if the session with the BGP neighbour is established, else 0.', (one) => {
+    return one.state === 'established' ? 1 : 0;
+  }),
+  ofNeighbour('prefixes', 'gauge', 'Prefixes known from the BGP neighbour, of both families.', (one) => {
+    return one.prefixes4 + one.prefixes6;
+  }),
+  ofNeighbour('updates_total', 'counter', 'UPDATE messages in the present session.', (one) => one.updates),
+  ofNeighbour('refused_prefixes_total', 'counter', 'Prefixes that found no room.', (one) => one.refused),
+  ofNeighbour('sessions_total', 'counter', 'Sessions with the BGP neighbour.', (one) => one.sessions),
+  single('rheo_enrich_records_total', 'counter', 'Records that passed enrichment.', ({ enrichment }) => {
+    return enrichment.records;
+  }),
+  single('rheo_enrich_routed_endpoints_total', 'counter', 'Endpoints of records with a route.', ({ enrichment }) => {
+    return enrichment.routed;
+  }),
+  single('rheo_enrich_placed_endpoints_total', 'counter', 'Endpoints of records with a place.', ({ enrichment }) => {
+    return enrichment.placed;
   }),
 
   ofControl('clients', 'gauge', 'Connections that are open.', (rpc) => rpc.open),

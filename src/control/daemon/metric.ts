@@ -1,5 +1,5 @@
 import type { RpcCounters } from '../../rpc/counters.js';
-import type { Health, Loss, Service, Statistics } from '../../rpc/service.js';
+import type { EnrichmentStatus, Health, Loss, Service, Statistics } from '../../rpc/service.js';
 import type { ProcessFigures } from './process-figures.js';
 
 /** All that the metrics are made of, as of one moment. */
@@ -8,6 +8,7 @@ export interface MetricsInput {
   loss: Loss;
   health: Health;
   statistics: Pick<Statistics, 'protocols'>;
+  enrichment: EnrichmentStatus;
   /** Flows that fit into the tables of all shards together. */
   maxFlows: number;
   /** undefined: the daemon runs inside of a command and cannot be asked from outside. */

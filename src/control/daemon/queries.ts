@@ -10,8 +10,8 @@ import { Row } from '../../model/row.js';
 import type { FlowObject, FlowPage, FlowQuery, TopEntry } from '../../rpc/service.js';
 import type { DaemonClock } from './clock.js';
 import { dumpBlock, dumpEnd, dumpHeader } from './dump-format.js';
+import { groupKeys } from './group-keys.js';
 import { SUMS, Sum } from './groups.js';
-import { groupKey } from './jobs.js';
 import type { RecordBlock } from './messages.js';
 import type { Shards } from './shards.js';
 import { sortKey } from './sort-key.js';
@@ -29,10 +29,12 @@ const MOST_DUMPS = 8;
 export interface QueryOptions {
   shards: Shards;
   clock: DaemonClock;
+  /** Members that shards know, to sort and group by; and those that answers have. */
   members: readonly RecordField[];
+  shown: readonly RecordField[];
   format: RecordFormat;
-  /** Multiplies what was sampled, if that is wanted; changes the batch. */
-  scale(batch: RecordBatch): void;
+  /** Multiplies what was sampled, if that is wanted, and enriches; changes the batch. */
+  complete(batch: RecordBatch): void;
   version: string;
 }
 
@@ -53,7 +55,7 @@ export class Queries {
 
   /** @throws RheoError usage, filter */
   async flows(query: FlowQuery): Promise<FlowPage> {
-    const { shards, members, clock } = this.options;
+    const { shards, members, shown, clock } = this.options;
     const limit = whole('limit', query.limit ?? DEFAULT_LIMIT, 1, MOST_LIMIT);
     const offset = whole('offset', query.offset ?? 0, 0, MOST_KEPT - limit);
     const filter = checkFilter(query.filter);
@@ -81,7 +83,7 @@ export class Queries {
     found.sort((x, y) => (comesFirst(x.value, x.hash, y.value, y.hash, descending) ? -1 : 1));
     const flows: FlowObject[] = [];
     for (const { batch, index } of found.slice(offset, offset + limit)) {
-      flows.push(readMembers(batch, index, members));
+      flows.push(readMembers(batch, index, shown));
       if (flows.length % OBJECTS_A_TURN === 0) await clock.turn();
     }
     return { flows, matched, scanned };
@@ -92,7 +94,7 @@ export class Queries {
     const { shards, members } = this.options;
     const limit = whole('limit', query.limit ?? 10, 1, MOST_LIMIT);
     const filter = checkFilter(query.filter);
-    groupKey(key, members);
+    groupKeys(key, members);
     const answers = await shards.askAll({ kind: 'top', key, filter });
     const factor = this.options.format.sampling?.scale === true ? this.options.format.sampling.n : 1;
     const entries = new Map<string, TopEntry>();
@@ -140,8 +142,8 @@ export class Queries {
     }
     this.dumps++;
     try {
-      const { shards, members, format: record, clock, version } = this.options;
-      const encoder = format === 'ndjson' ? new JsonPieces(members, record) : undefined;
+      const { shards, shown, format: record, clock, version } = this.options;
+      const encoder = format === 'ndjson' ? new JsonPieces(shown, record) : undefined;
       const interfaces = shards.interfaces.list.map(({ name }) => name);
       const { layout } = this;
       if (encoder === undefined) yield dumpHeader({ layout, interfaces, takenMs: clock.wallMs(), version });
@@ -203,7 +205,7 @@ export class Queries {
     const batch = new RecordBatch(layout, block.memory, block.quoted);
     batch.count = block.count;
     this.options.shards.interfaces.renumber(shard, batch);
-    this.options.scale(batch);
+    this.options.complete(batch);
     return batch;
   }
 

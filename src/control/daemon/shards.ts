@@ -32,8 +32,8 @@ export interface ShardsEars {
   /** Finished records, valid until the call returns or what it returns settles. */
   records(batch: RecordBatch): void | Promise<void>;
   event(level: 'info' | 'warn' | 'error', message: string): void;
-  /** All shards have come to the end of their sources by themselves. */
-  ended(): void;
+  /** All shards have come to the end of their sources by themselves, or by a failure after which nothing can be begun anew. */
+  ended(failure: RheoError | undefined): void;
 }
 
 /** The shards of a daemon, seen from the main thread: starts them, begins those anew that failed, asks them, adds them up. */
@@ -227,11 +227,13 @@ export class Shards {
 
   private gone(client: Client, done: boolean, failure: RheoError | undefined): void {
     if (failure !== undefined) client.lastError = failure.message;
-    if (this.ending || done) {
+    // What came through a pipe does not come again.
+    const once = this.task(client.shard).source.kind === 'pipe';
+    if (this.ending || done || once) {
       if (failure !== undefined) this.ears.event('error', failure.message);
       client.state = 'stopped';
       client.settled();
-      if (!this.ending && this.clients.every(({ state }) => state === 'stopped')) this.ears.ended();
+      if (!this.ending && this.clients.every(({ state }) => state === 'stopped')) this.ears.ended(failure);
       return;
     }
     const ranMs = this.clock.monotonicMs() - client.startedMs;

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { ErrorCode, RheoError } from '../../core/errors.js';
 import { kernelFilter } from '../../filter/kernel.js';
 import type { Config } from '../config/schema.js';
-import type { SourceSpec } from './sources.js';
+import type { RingOptions, SourceSpec } from './sources.js';
 
 const STANDARD_INPUT = '-';
 /** All interfaces but loopback, those that come later, too. */
@@ -27,17 +27,27 @@ export function sourceOfConfig(config: Config, group: number): SourceSpec {
     return { kind: 'pipe', path: pipes[0] };
   }
   const filter = config.filter === undefined ? undefined : kernelFilter(config.filter);
+  const options: RingOptions = {
+    interfaces: interfaces.length === 0 ? ALL_BUT_LOOPBACK : interfaces,
+    netns: config.netns,
+    promiscuous: config.promiscuous,
+    snapLength: config.snapLength,
+    ring: config.ring,
+    ...(filter === undefined ? {} : { kernelFilter: filter }),
+    ...(config.dedupe ? { dedupe: DEDUPE } : {}),
+  };
+  if (config.observe === 'ring') return { kind: 'ring', group, options };
+  const { blockBytes, blocks } = config.ring;
+  const { extra } = config.key;
   return {
-    kind: 'ring',
-    group,
+    kind: 'ebpf',
+    ring: options,
     options: {
-      interfaces: interfaces.length === 0 ? ALL_BUT_LOOPBACK : interfaces,
+      interfaces: options.interfaces,
       netns: config.netns,
       promiscuous: config.promiscuous,
-      snapLength: config.snapLength,
-      ring: config.ring,
-      ...(filter === undefined ? {} : { kernelFilter: filter }),
-      ...(config.dedupe ? { dedupe: DEDUPE } : {}),
+      memory: blockBytes * blocks,
+      tosInKey: extra.includes('tos') || extra.includes('dscp'),
     },
   };
 }

@@ -1,5 +1,6 @@
 import { ErrorCode, RheoError } from '../../core/errors.js';
 import type { LiveSource } from '../../model/live-source.js';
+import type { EbpfOptions } from '../../observe/ebpf/index.js';
 import type { LiveOptions } from '../../observe/live/index.js';
 import { openPipe } from './pipe-source.js';
 
@@ -16,6 +17,8 @@ export type ShardSource = LiveSource & {
 export type SourceSpec =
   /** Interfaces of this machine; `group` is the number of the fanout group that several shards join. */
   | { kind: 'ring'; options: RingOptions; group: number }
+  /** Interfaces whose flows the kernel counts; `ring` where it does not. */
+  | { kind: 'ebpf'; options: EbpfOptions; ring: RingOptions }
   /** A capture that comes in through standard input (`-`) or a named pipe. */
   | { kind: 'pipe'; path: string }
   /** A module (URL) that exports `openSource(options, shard, shards)`: tests bring packets and clock of their own. */
@@ -25,14 +28,32 @@ export interface SourceModule {
   openSource(options: unknown, shard: number, shards: number): Promise<ShardSource>;
 }
 
-/** @throws RheoError if it cannot be opened: what is missing, and how to get it */
-export async function openSource(spec: SourceSpec, shard: number, shards: number): Promise<ShardSource> {
+/**
+ * @param warn is told when something else than what was wanted is opened
+ * @throws RheoError if it cannot be opened: what is missing, and how to get it
+ */
+export async function openSource(
+  spec: SourceSpec,
+  shard: number,
+  shards: number,
+  warn: (message: string) => void,
+): Promise<ShardSource> {
   switch (spec.kind) {
     case 'ring': {
       // Loaded when it is needed: system calls are for Linux only.
       const { openLive } = await import('../../observe/live/index.js');
       const fanout = shards > 1 ? { id: spec.group, size: shards, index: shard } : undefined;
       return openLive({ ...spec.options, fanout });
+    }
+    case 'ebpf': {
+      const { EbpfUnavailable, openEbpf } = await import('../../observe/ebpf/index.js');
+      try {
+        return await openEbpf(spec.options);
+      } catch (error) {
+        if (!(error instanceof EbpfUnavailable)) throw error;
+        warn(`observe: ebpf is not possible here, so the packets are taken from rings: ${error.message}`);
+        return openSource({ kind: 'ring', options: spec.ring, group: 0 }, 0, 1, warn);
+      }
     }
     case 'pipe':
       if (shards > 1) {

@@ -4,12 +4,18 @@ import type { HostPort } from '../target-url.js';
 export interface Connection {
   /** Largest message that it takes, in bytes. */
   readonly maxMessageBytes: number;
+  /** It knows itself how much its peer can take: nothing else needs to slow it down. */
+  readonly pushesBack: boolean;
+  /** Address of ours that messages come from, where it is known. */
+  readonly localAddress?: string;
   /**
    * Sends one message; the bytes may be used again at once. `done` is called once, later or before `send` returns, with the
    * error if the message did not go out.
    * @returns false if it can take no more until `ready` is called
    */
   send(bytes: Uint8Array, done: (error?: Error) => void): boolean;
+  /** There may be more room than when it could take no more: it looks again, and calls `ready` if so. */
+  retry(): void;
   /** Sends what it holds, then closes. */
   close(): Promise<void>;
   /** Closes at once; messages that are on their way are done with an error. */

@@ -1,8 +1,7 @@
-import { Added, type ExporterInfo, type FlowEncoder } from '../../codec/flow-encoder.js';
+import { Added, type ExporterInfo, type FlowEncoder, type RecordRows } from '../../codec/flow-encoder.js';
 import type { HostPort } from '../target-url.js';
 import { Backoff } from './backoff.js';
 import { type Connect, type Connection, hostText } from './connection.js';
-import type { RecordQueue } from './record-queue.js';
 import { TokenBucket } from './token-bucket.js';
 
 const BACKOFF_LEAST_MS = 500;
@@ -15,9 +14,24 @@ const STALL_MS = 60_000;
 /** Options go out with every so manieth resend of the templates. */
 const OPTIONS_EVERY = 10;
 
-export interface SessionOptions {
+/** What a session needs of an encoder; a FlowEncoder is one. `Rows` is what it encodes: batches of records, or samples. */
+export interface MessageEncoder<Rows> extends Omit<FlowEncoder, 'add' | 'waiting' | 'withdraw'> {
+  add(batch: Rows, index: number): Added;
+}
+
+/** What waits to be encoded: the next one is `index` of `batch`. */
+export interface MessageQueue<Rows> {
+  readonly batch: Rows | undefined;
+  readonly index: number;
+  /** How many wait. */
+  readonly records: number;
+  /** The next one was taken. */
+  advance(): void;
+}
+
+export interface SessionOptions<Rows = RecordRows> {
   readonly peer: HostPort;
-  readonly encoder: FlowEncoder;
+  readonly encoder: MessageEncoder<Rows>;
   readonly connect: Connect;
   /** Datagrams: templates are sent again, and the pace is limited as nobody pushes back. */
   readonly datagrams: boolean;
@@ -49,10 +63,10 @@ export interface SessionCounters {
  * so that sequence numbers, templates and export times are right whenever a message goes out. Several sessions may share a
  * queue: each takes what it can send.
  */
-export class Session {
+export class Session<Rows = RecordRows> {
   readonly counters: SessionCounters = { sent: 0, dropped: {}, messages: 0, bytes: 0, reconnects: 0 };
-  readonly #options: SessionOptions;
-  readonly #queue: RecordQueue;
+  readonly #options: SessionOptions<Rows>;
+  readonly #queue: MessageQueue<Rows>;
   readonly #backoff: Backoff;
   readonly #recordTokens: TokenBucket | undefined;
   readonly #byteTokens: TokenBucket | undefined;
@@ -61,6 +75,8 @@ export class Session {
   #ready = false;
   #closed = false;
   #probing = false;
+  /** There was nothing to probe with: the next message does it. */
+  #unproven = false;
   /** Was told of the failure; it is not told again until it is over. */
   #failing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -69,6 +85,8 @@ export class Session {
   #inMessage = 0;
   #inFlight = 0;
   #messagesInFlight = 0;
+  /** Messages given to connections so far. */
+  #messages = 0;
   #movedAtMs = 0;
   #announcedAtMs = 0;
   #sinceAnnounced = 0;
@@ -77,7 +95,7 @@ export class Session {
   #refusals: Record<string, number> = {};
   lastError: string | undefined;
 
-  constructor(options: SessionOptions, queue: RecordQueue) {
+  constructor(options: SessionOptions<Rows>, queue: MessageQueue<Rows>) {
     this.#options = options;
     this.#queue = queue;
     this.#backoff = new Backoff(BACKOFF_LEAST_MS, BACKOFF_MOST_MS[options.datagrams ? 'datagram' : 'stream']);
@@ -115,7 +133,12 @@ export class Session {
 
   /** Sends one message, if there is enough for one and room for it. @returns whether it did */
   step(flush: boolean): boolean {
+    if (!this.#ready) this.#connection?.retry();
     if (!this.#ready || this.#probing) return false;
+    if (this.#unproven) {
+      this.#probe();
+      return false;
+    }
     const delayMs = this.#delayMs();
     if (delayMs > 0) {
       this.#later(delayMs);
@@ -218,8 +241,9 @@ export class Session {
         this.#inMessage = 0;
         this.#up();
       }
+      const before = this.#messages;
       this.announce();
-      if (datagrams && this.#failing) this.#probe();
+      if (datagrams && this.#failing) this.#probe(this.#messages > before);
       else this.#up();
       this.#options.moved();
     } catch (error) {
@@ -235,10 +259,13 @@ export class Session {
     this.#options.log('info', `${hostText(this.#options.peer)}: reached again`);
   }
 
-  /** One message goes out; if no refusal comes back, the rest follows. */
-  #probe(): void {
+  /** One message goes out; if no refusal comes back, the rest follows. @param sent templates went out already */
+  #probe(sent = false): void {
     const connection = this.#connection;
+    const before = this.#messages;
     this.#sendOne(true);
+    this.#unproven = !sent && this.#messages === before;
+    if (this.#unproven) return;
     this.#probing = true;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -252,6 +279,7 @@ export class Session {
   #lost(error: Error): void {
     this.#ready = false;
     this.#probing = false;
+    this.#unproven = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { datagrams, encoder } = this.#options;
@@ -284,8 +312,11 @@ export class Session {
   }
 
   #delayMs(): number {
+    const records = this.#recordTokens;
+    const bytes = this.#connection?.pushesBack === true ? undefined : this.#byteTokens;
+    if (records === undefined && bytes === undefined) return 0;
     const now = performance.now();
-    return Math.max(this.#recordTokens?.waitMs(now) ?? 0, this.#byteTokens?.waitMs(now) ?? 0);
+    return Math.max(records?.waitMs(now) ?? 0, bytes?.waitMs(now) ?? 0);
   }
 
   #later(delayMs: number): void {
@@ -347,6 +378,7 @@ export class Session {
     this.#byteTokens?.take(length);
     this.#inFlight += records;
     this.#messagesInFlight++;
+    this.#messages++;
     const more = this.#connection!.send(bytes, (error) => {
       this.#inFlight -= records;
       this.#messagesInFlight--;

@@ -70,6 +70,7 @@ export async function connectUdp(peer: HostPort, options: UdpOptions, events: Co
 
 class UdpConnection implements Connection {
   readonly maxMessageBytes: number;
+  readonly localAddress: string;
   readonly #socket: Socket;
   readonly #events: ConnectionEvents;
   readonly #peer: HostPort;
@@ -81,6 +82,8 @@ class UdpConnection implements Connection {
 
   constructor(socket: Socket, peer: HostPort, maxMessageBytes: number, events: ConnectionEvents) {
     this.#socket = socket;
+    // A connected socket knows by which address it reaches its peer; a zone (%eth0) is no part of the address.
+    this.localAddress = socket.address().address.replace(/%.*$/, '');
     this.#peer = peer;
     this.maxMessageBytes = maxMessageBytes;
     this.#events = events;

@@ -73,6 +73,9 @@ export class RingSource implements LiveCapture, RingContext {
   private attended = 0;
   private turn = 0;
   private firstError: unknown;
+  /** The namespace that was entered, if one was named, and when it was looked for last. */
+  private readonly namespace: string | undefined;
+  private namespaceSeen = 0;
 
   /** @throws SystemError */
   constructor(options: SourceOptions, monitor: LinkMonitor) {
@@ -81,6 +84,7 @@ export class RingSource implements LiveCapture, RingContext {
     this.offloadTold = options.offloadTold;
     this.gated = options.fanout !== undefined;
     this.dedupe = options.dedupe === undefined ? undefined : new Dedupe(options.dedupe);
+    this.namespace = options.netns === undefined ? undefined : namespaceIdentity(options.netns);
     this.rings = new RingSet(options);
     this.memory = this.rings.memory;
     this.poller = new Poller();
@@ -255,6 +259,7 @@ export class RingSource implements LiveCapture, RingContext {
     const rings = this.observed.length;
     for (const one of [...this.observed]) if (one.ring.ending) this.finish(one, now);
     if (this.stopped) return;
+    this.checkNamespace(now);
     // A ring that was closed has made room for another.
     const again = this.missing && (this.observed.length < rings || now - this.attended >= RETRY_SECONDS);
     if (!this.monitor.changed() && !again) return;
@@ -268,6 +273,16 @@ export class RingSource implements LiveCapture, RingContext {
     }
     if (this.options.any) this.describeAll(links);
     else this.reconcile(links);
+  }
+
+  /** @throws RheoError input: the name stands for another namespace now, and who opens anew gets into that */
+  private checkNamespace(now: number): void {
+    const { netns } = this.options;
+    if (netns === undefined || this.namespace === undefined || Math.abs(now - this.namespaceSeen) < RETRY_SECONDS) return;
+    this.namespaceSeen = now;
+    const found = namespaceIdentity(netns);
+    if (found === undefined || found === this.namespace) return;
+    throw new RheoError(ErrorCode.input, `the network namespace ${netns} is another one now`);
   }
 
   /** For a socket that hears all interfaces: which of them are up, down or gone. */

@@ -78,6 +78,11 @@ export class TimeLine {
     this.shifted = this.disputedUntil !== 0 || this.stepSeconds !== 0 || this.stepNanos !== 0;
   }
 
+  /** Moves a time of the monotonic clock onto this line. */
+  placeSteady(seconds: number, nanos: number): void {
+    this.move(seconds, nanos, -this.offsetSeconds, -this.offsetNanos);
+  }
+
   /** Moves a stamp of the kernel onto this line. */
   place(seconds: number, nanos: number): void {
     this.move(seconds, nanos, this.stepSeconds, this.stepNanos);

@@ -9,6 +9,7 @@ import { METRICS } from '../../../src/control/daemon/metric-table.js';
 import { metricsText } from '../../../src/control/daemon/metrics.js';
 import { ProcessWatch } from '../../../src/control/daemon/process-figures.js';
 import { RpcCounters } from '../../../src/rpc/counters.js';
+import { FakeService } from '../../support/fake-service.js';
 import { hasProgram } from '../../support/programs.js';
 import { projectRoot } from '../../support/shared.js';
 import { healthWith, interfaceWith, lossWith, PROTOCOLS, targetWith } from '../../tui/watched.js';
@@ -24,6 +25,7 @@ function input(change: Partial<MetricsInput> = {}): MetricsInput {
     health: healthWith(),
     statistics: { protocols: PROTOCOLS },
     maxFlows: 1000,
+    enrichment: new FakeService().enrichment(),
     control: Object.assign(new RpcCounters(), { open: 1, requests: 17 }),
     process: new ProcessWatch().read(),
     ...change,

@@ -1,0 +1,33 @@
+import { SystemError } from '../../system/libc.js';
+import { VerifierError } from '../../system/bpf.js';
+
+/** The kernel cannot count flows here, or does not let us: the message says why. Rings may do all the same. */
+export class EbpfUnavailable extends Error {
+  override readonly name = 'EbpfUnavailable';
+}
+
+/** What a failed system call means for who wanted to count flows in the kernel. */
+export function unavailable(error: unknown, what: string): unknown {
+  if (!(error instanceof SystemError)) return error;
+  return new EbpfUnavailable(`${what}: ${reasonOf(error)}`, { cause: error });
+}
+
+function reasonOf(error: SystemError): string {
+  const { code, call } = error;
+  if (code === 'EPERM' || code === 'EACCES') {
+    if (error instanceof VerifierError && error.log !== '') return refused(error);
+    return `the capabilities CAP_BPF and CAP_NET_ADMIN are missing (${error.message})`;
+  }
+  if (code === 'ENOSYS') return `this kernel has no bpf(2) (${error.message})`;
+  if (error instanceof VerifierError) return refused(error);
+  if (call === 'BPF_LINK_CREATE' && code === 'EINVAL') {
+    return `this kernel has no tcx hooks, which came with Linux 6.6 (${error.message})`;
+  }
+  if (code === 'ENOMEM' || code === 'E2BIG') return `no memory for the maps (${error.message})`;
+  return error.message;
+}
+
+function refused(error: VerifierError): string {
+  const log = error.log === '' ? 'without saying why' : error.log.split('\n').slice(-4).join(' | ');
+  return `the kernel refuses the program (${error.code}): ${log}`;
+}
