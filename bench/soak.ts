@@ -245,7 +245,8 @@ class Soak {
 
   /** Waits until clients are gone and targets are back, 15 s at the most. */
   private async backAt(wanted: number): Promise<void> {
-    for (let waited = 0; waited < 15_000 && descriptors(this.daemon.pid).length !== wanted; waited += 100) await pause(100);
+    for (let waited = 0; waited < 15_000 && descriptors(this.daemon.pid).length !== wanted; waited += 100)
+      await pause(100);
   }
 }
 
@@ -282,14 +283,22 @@ const ACTIONS: Record<string, Action> = {
   'dump that nobody reads': (run) => rude(run, request('dump', { format: 'ndjson' }), 1000, false),
   'client gone at once': (run) => rude(run, request('dump', { format: 'binary' }), 1, true),
   'half a request': (run) => rude(run, request('flows').slice(0, 20), 50, true),
-  rubbish: (run) => rude(run, Uint8Array.from({ length: 5000 }, () => run.random.next() * 256), 50, true),
+  rubbish: (run) =>
+    rude(
+      run,
+      Uint8Array.from({ length: 5000 }, () => run.random.next() * 256),
+      50,
+      true,
+    ),
   'subscription left': (run) => rude(run, request('subscribe', { what: 'records' }), 500, true),
   'subscription that nobody reads': (run) => rude(run, request('subscribe', { what: 'records' }), 1000, false),
   'HTTP events left': (run) => run.order('events'),
   expire: (run) => run.ask(async (client) => void (await client.call('expire', { filter: 'port 1030' }))),
   delete: (run) => run.ask(async (client) => void (await client.call('delete', { filter: 'port 1040' }))),
   timeouts: (run) =>
-    run.ask(async (client) => void (await client.call('setTimeouts', { idle: { single: 1000 + run.random.next() * 5000 } }))),
+    run.ask(
+      async (client) => void (await client.call('setTimeouts', { idle: { single: 1000 + run.random.next() * 5000 } })),
+    ),
   reload: (run) => {
     run.change();
     run.signal('SIGHUP');

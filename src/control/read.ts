@@ -86,7 +86,7 @@ export async function readCaptures(
       const hooks = run.hooks ?? [];
       const shard = new Shard({ settings, filter, shard: 0, shards: 1, seed, hooks });
       const { samples } = run;
-      if (samples !== undefined) shard.setPacketSamplers(samples.tasks, source.interfaces);
+      if (samples !== undefined) shard.setPacketSamplers(samples.tasks, source);
       const tally = new Tally();
       await runShard(shard, source, tally, {
         async deliver(batch) {

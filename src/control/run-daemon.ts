@@ -23,7 +23,6 @@ export interface RunOptions {
   environment: NodeJS.ProcessEnv;
 }
 
-const FAILED = 1;
 const STATUS_MS = 10_000;
 /** What still holds the process when everything is closed is left behind after so long. */
 const LINGER_MS = 500;
@@ -101,7 +100,7 @@ class Run {
       signals.close();
     }
     const { failure } = daemon;
-    const exitCode = failure === undefined ? signals.exitCode : FAILED;
+    const exitCode = failure === undefined ? signals.exitCode : failure.exitCode;
     setTimeout(() => process.exit(exitCode), LINGER_MS).unref();
     if (failure !== undefined) throw failure;
     return exitCode;

@@ -234,7 +234,7 @@ export class SampleRoad {
   private checkRing({ oneIn }: SharedSampler, { ring, shard }: RingEnd, found: string[], slack: number): void {
     const { chosen, read, waiting, dropped } = ring.accounts();
     const sum = (read + waiting + dropped) >>> 0;
-    if (((sum - chosen) >>> 0) <= slack) return;
+    if ((sum - chosen) >>> 0 <= slack) return;
     found.push(`packets chosen 1 in ${oneIn} by thread ${shard} = read + waiting + dropped: ${chosen} ≠ ${sum}`);
   }
 }

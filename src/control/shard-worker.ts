@@ -28,7 +28,7 @@ try {
     seed: task.seed,
     sharedRecords: true,
   });
-  shard.setPacketSamplers(task.samplers, source.interfaces);
+  shard.setPacketSamplers(task.samplers, source);
   const { records } = shard.meter;
   const tally = new Tally();
   const abort = new AbortController();
@@ -64,9 +64,12 @@ try {
       const { packets, bytes, totalBytes } = source.counters;
       say({ type: 'progress', progress: { packets, bytesRead: bytes, totalBytes, flows: shard.meter.live } });
     },
-    afterBatch: task.samplers.length === 0 ? undefined : async () => {
-      while (shard.sampleRoom < BATCH_SIZE) await sleep(1);
-    },
+    afterBatch:
+      task.samplers.length === 0
+        ? undefined
+        : async () => {
+            while (shard.sampleRoom < BATCH_SIZE) await sleep(1);
+          },
     signal: abort.signal,
   });
   await source.close();

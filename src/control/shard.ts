@@ -5,7 +5,7 @@ import { idleNanos } from '../meter/timeouts.js';
 import { TICK_NANOS } from '../meter/wheel.js';
 import type { FlowHook } from '../model/hook.js';
 import { SampleRing } from '../model/sample-ring.js';
-import type { Interface } from '../model/source.js';
+import type { PacketSource } from '../model/source.js';
 import { PacketSampler, randomWords } from '../observe/packet-sampler.js';
 import { Sampler } from '../observe/sampling.js';
 import { Batch } from '../packet/batch.js';
@@ -47,9 +47,9 @@ export class Shard {
   readonly meter: FlowMeter;
   private readonly filter: PacketFilter | undefined;
   private readonly sampler: Sampler | undefined;
-  /** Samplers of packets for export, by their number; and the source's interfaces. */
+  /** Samplers of packets for export, by their number; and the source of the packets. */
   private packetSamplers: { readonly id: number; readonly sampler: PacketSampler }[] = [];
-  private interfaces: readonly Interface[] = [];
+  private source: Pick<PacketSource, 'interfaces'> = { interfaces: [] };
   /** Time of the packet before. */
   private lastSeconds = 0;
   private lastNanos = 0;
@@ -102,10 +102,10 @@ export class Shard {
 
   /**
    * Packets are chosen for export as these say, from now on; those that are at work already go on.
-   * @param interfaces of the source: where there is only one, packets need not be told apart
+   * @param source where it has one interface only, packets need not be told apart
    */
-  setPacketSamplers(tasks: readonly SamplerTask[], interfaces: readonly Interface[]): void {
-    this.interfaces = interfaces;
+  setPacketSamplers(tasks: readonly SamplerTask[], source: Pick<PacketSource, 'interfaces'>): void {
+    this.source = source;
     this.packetSamplers = tasks.map(({ id, oneIn, headerBytes, memory, seed }) => {
       const known = this.packetSamplers.find((one) => one.id === id);
       if (known !== undefined) return known;
@@ -122,7 +122,7 @@ export class Shard {
 
   /** Chooses packets for export among those that the filter lets pass: all that the source hands out, without a filter. */
   private choosePackets(judged: boolean): void {
-    const alone = this.interfaces.length === 1;
+    const alone = this.source.interfaces.length === 1;
     for (const { sampler } of this.packetSamplers) sampler.observe(this.batch, alone, judged);
   }
 

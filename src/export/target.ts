@@ -14,7 +14,6 @@ import { SflowTarget } from './sflow/target.js';
 import { SyslogEncoder } from './syslog/encoder.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
 import type { Connect } from './transport/connection.js';
-import { deviceSocket } from './transport/device.js';
 import { connectSctp } from './transport/sctp.js';
 import { connectStream } from './transport/stream.js';
 import { connectUdp } from './transport/udp.js';
@@ -35,10 +34,10 @@ const SAMPLE_OVERHEAD = 176;
 const TEMPLATE_INTERVAL_MS = 60_000;
 const TEMPLATE_PACKETS = 4096;
 /**
- * Pace of datagrams where `rate` is not given. Nobody pushes back, and a receive buffer of Linux' default size (212,992 bytes)
- * holds about 90 datagrams: a burst fits twice, also behind one that was not read yet.
+ * Pace of datagrams to other machines where `rate` is not given. Nobody pushes back, and a receive buffer of Linux' default
+ * size (212,992 bytes) holds about 90 datagrams of 1400 bytes: a burst fits in twice.
  */
-const PACE = { bytesPerSecond: 60e6, burstBytes: 32 * 1024 } as const;
+const PACE = { bytesPerSecond: 60e6, burstBytes: 60 * 1024 } as const;
 /** Reading a capture waits so long for a collector that takes nothing; a daemon that ends waits less. */
 const PATIENCE_LOSSLESS_MS = 10_000;
 const PATIENCE_MS = 3_000;
@@ -59,9 +58,13 @@ function openSflowTarget(target: TargetUrl, context: ExportContext): Target {
   const maxMessageBytes = (options.mtu ?? DEFAULT_MTU) - HEADERS;
   const headerBytes = options.header ?? SAMPLE_HEADER_BYTES;
   if (headerBytes > maxMessageBytes - SAMPLE_OVERHEAD) {
-    throw new RheoError(ErrorCode.usage, `target ${target.url}: a header of ${headerBytes} bytes does not fit into the mtu`, {
-      remedy: `Write header=${maxMessageBytes - SAMPLE_OVERHEAD} or less, or a larger mtu.`,
-    });
+    throw new RheoError(
+      ErrorCode.usage,
+      `target ${target.url}: a header of ${headerBytes} bytes does not fit into the mtu`,
+      {
+        remedy: `Write header=${maxMessageBytes - SAMPLE_OVERHEAD} or less, or a larger mtu.`,
+      },
+    );
   }
   const sflow = new SflowTarget(
     target.url,
@@ -158,7 +161,7 @@ function connector({ url, transport, options }: TargetUrl, maxMessageBytes: numb
         maxMessageBytes,
         ...from,
         ...(ttl === undefined ? {} : { ttl }),
-        ...(device === undefined ? {} : { deviceSocket: (family: 4 | 6) => deviceSocket(family, device) }),
+        ...(device === undefined ? {} : { device }),
       };
       return (peer, events) => connectUdp(peer, udp, events);
     }

@@ -41,6 +41,8 @@ export interface SampleWish {
 /** A target that takes samples of packets in place of flow records. */
 export interface SampleSink {
   readonly wish: SampleWish;
+  /** Collectors, each of which gets all samples; accounts count them for each. */
+  readonly copies: number;
   takePacket(sample: PacketSample): void;
   takeCounters(sample: CounterSample): void;
   /** Sends what waits for company. */

@@ -174,7 +174,10 @@ export class Bpf {
     if (result !== -1) return;
     // The error number stayed in the other thread: once more, here.
     view.setUint32(0, array, true);
-    check(inner === undefined ? 'BPF_MAP_DELETE_ELEM' : 'BPF_MAP_UPDATE_ELEM', calls().now(number, command, region.address, 32));
+    check(
+      inner === undefined ? 'BPF_MAP_DELETE_ELEM' : 'BPF_MAP_UPDATE_ELEM',
+      calls().now(number, command, region.address, 32),
+    );
   }
 
   private load(instructions: Uint8Array, name: string, log: Region | undefined): number {

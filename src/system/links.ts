@@ -171,13 +171,21 @@ export class LinkMonitor {
         if (type === NLMSG_DONE) return whole;
         if (type === NLMSG_ERROR) {
           const error = -(read32(this.bytes, at + HEADER) | 0);
-          if (error === EBUSY) return false;
+          if (error === EBUSY) {
+            this.drain();
+            return false;
+          }
           throw new SystemError('RTM_GETLINK', error);
         }
         if (type === RTM_NEWLINK) take(this.bytes.subarray(at + HEADER, at + size));
         at = next;
       }
     }
+  }
+
+  /** Takes away the rest of a dump that was broken off: the kernel makes it as it is read, and no other one before its end. */
+  private drain(): void {
+    while (this.libc.recv(this.requests, this.bytes, this.bytes.length, MSG_DONTWAIT) > 0);
   }
 }
 

@@ -16,7 +16,7 @@ const MAX_TRIES = 5;
  */
 export function inNetns<T>(netns: string | undefined, action: () => T): T {
   if (netns === undefined) return action();
-  const path = netns.includes('/') ? netns : `/run/netns/${netns}`;
+  const path = pathOf(netns);
   const calls = libc();
   const home = check('open', calls.open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC));
   try {
@@ -38,6 +38,24 @@ export function inNetns<T>(netns: string | undefined, action: () => T): T {
   } finally {
     calls.close(home);
   }
+}
+
+/**
+ * Which namespace a name stands for at this moment: texts of two are equal if they are the same. A namespace of which
+ * sockets are open lives on without its name, and another may get that.
+ * @returns undefined if there is none of that name, or it may not be looked at
+ */
+export function namespaceIdentity(netns: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(pathOf(netns));
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function pathOf(netns: string): string {
+  return netns.includes('/') ? netns : `/run/netns/${netns}`;
 }
 
 /** A thread that stayed in the other namespace would open there whatever it opens next: memory may only be short for now. */

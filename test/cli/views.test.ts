@@ -4,14 +4,14 @@ import { FlowTable, type TableOptions } from '../../src/cli/flow-table.js';
 import { GroupSink, parseGroupBy } from '../../src/cli/group.js';
 import { renderGroups } from '../../src/cli/group-view.js';
 import { SummarySink, type SummaryView } from '../../src/cli/histogram.js';
-import { NameBook } from '../../src/tui/names.js';
 import { ProgressBar, progressText } from '../../src/cli/progress.js';
 import { bar, renderSummary } from '../../src/cli/summary-view.js';
 import { renderTable } from '../../src/cli/table.js';
-import { pad, safeText, textWidth, truncate } from '../../src/tui/text.js';
-import { durationForPeople, grouped, plural, scaled } from '../../src/tui/units.js';
 import { recordMembers } from '../../src/model/read-record.js';
 import { EndReason } from '../../src/model/row.js';
+import { NameBook } from '../../src/tui/names.js';
+import { pad, safeText, textWidth, truncate } from '../../src/tui/text.js';
+import { durationForPeople, grouped, plural, scaled } from '../../src/tui/units.js';
 import { collector } from '../support/collector.js';
 import { batchOf, DESIGN_RECORD, type TestRecord } from '../support/records.js';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -46,14 +47,18 @@ function start(command: string, args: readonly string[]): ChildProcess {
 
 const speakers: BgpSpeaker[] = [];
 
-async function speaker(neighbour: string, as: number): Promise<{ bgp: BgpSpeaker; log: string[] }> {
+async function speaker(
+  neighbour: string,
+  as: number,
+  passwordFile?: string,
+): Promise<{ bgp: BgpSpeaker; log: string[] }> {
   const log: string[] = [];
   const bgp = new BgpSpeaker({
     address: '127.0.0.1',
     port: 0,
     as: 4_200_000_001,
     id: '192.0.2.1',
-    neighbours: [{ address: neighbour, as }],
+    neighbours: [{ address: neighbour, as, passwordFile }],
     bytes: 3e8,
     log: (_level, message) => log.push(message),
   });
@@ -213,6 +218,49 @@ protocol bgp stranger { local 127.0.0.6 port 17904 as 65005; strict bind; neighb
   start('bird', ['-f', '-c', config, '-s', path.join(dir, 'wrong.ctl'), '-P', path.join(dir, 'wrong.pid')]);
   await until('both were refused', () => ['AS 65005', 'no neighbour'].every((text) => log.join('\n').includes(text)));
   assert.equal(bgp.status[0].sessions, 0);
+});
+
+const notLinux = process.platform === 'linux' ? false : 'TCP MD5 signatures exist on Linux only';
+
+test('BIRD with a password (TCP MD5): the right one is needed', { skip: noBird || notLinux }, async () => {
+  const passwordFile = path.join(dir, 'password');
+  writeFileSync(passwordFile, 'a shared secret\n');
+  const right = await speaker('127.0.0.8', 65_008, passwordFile);
+  const wrong = await speaker('127.0.0.8', 65_008, passwordFile);
+  const config = path.join(dir, 'md5.conf');
+  const peer = (name: string, { bgp }: { bgp: BgpSpeaker }, password: string): string =>
+    `protocol bgp ${name} { local 127.0.0.8 port 17908 as 65008; strict bind; neighbor 127.0.0.1 port ${bgp.port} as 4200000001;
+  multihop; connect delay time 0; connect retry time 1; password "${password}"; ipv4 { import none; export all; }; }`;
+  writeFileSync(
+    config,
+    `router id 127.0.0.8;
+protocol device {}
+protocol static some { ipv4; route 30.0.0.0/8 blackhole; }
+${peer('right', right, 'a shared secret')}`,
+  );
+  start('bird', ['-f', '-c', config, '-s', path.join(dir, 'md5.ctl'), '-P', path.join(dir, 'md5.pid')]);
+  await until('the route came', () => right.bgp.status[0].prefixes4 === 1);
+  // Unsigned, and signed with another password: the kernel drops what comes, so nobody gets as far as a connection.
+  const config2 = path.join(dir, 'md5wrong.conf');
+  writeFileSync(
+    config2,
+    `router id 127.0.0.8;\nprotocol device {}\n${peer('wrong', wrong, 'another').replaceAll('17908', '17918')}`,
+  );
+  start('bird', ['-f', '-c', config2, '-s', path.join(dir, 'md5w.ctl'), '-P', path.join(dir, 'md5w.pid')]);
+  const unsigned = connect({ port: wrong.bgp.port, host: '127.0.0.1', localAddress: '127.0.0.8' });
+  unsigned.on('error', () => {});
+  const connected = await new Promise((resolve) => {
+    unsigned.once('connect', () => resolve(true));
+    setTimeout(() => resolve(false), 2500);
+  });
+  unsigned.destroy();
+  assert.equal(connected, false);
+  assert.deepEqual([wrong.bgp.status[0].sessions, wrong.bgp.status[0].state], [0, 'idle']);
+});
+
+test('a password that cannot be had is told', async () => {
+  const made = speaker('127.0.0.9', 65_009, path.join(dir, 'none'));
+  await assert.rejects(made, (error) => error instanceof RheoError && error.message.includes('127.0.0.9'));
 });
 
 test("BIRD's MRT dumps of its tables are read", { skip: noBird }, async () => {

@@ -67,16 +67,16 @@ test('announced, changed, withdrawn, swept: each prefix uses one route, and rout
 
 test('routes that differ in anything are told apart, also when there are many', () => {
   const table = new RouteTable(1e8);
-  const count = 20_000;
-  for (let n = 0; n < count; n++) table.announce(Family.ipv4, word(n), 24, route((n % 5000) + 1, n % 4, n % 2 === 1));
-  assert.equal(table.routes, 5000 * 4);
+  const count = 4 * 4999;
+  for (let n = 0; n < count; n++) table.announce(Family.ipv4, word(n), 24, route((n % 4999) + 1, n % 4, n % 2 === 1));
+  assert.equal(table.routes, count);
   assert.equal(table.users, count);
   const answer = emptyAnswer();
   for (let n = 0; n < count; n++) {
     assert.ok(table.find(Family.ipv4, word(n), 0, answer));
     assert.deepEqual(
       [answer.originAs, answer.adjacentAs, answer.previousAs, answer.nextHop[0], answer.nextHop6, answer.prefixLength],
-      [(n % 5000) + 1, (n % 5000) + 2, 7, n % 4, n % 2 === 1, 24],
+      [(n % 4999) + 1, (n % 4999) + 2, 7, n % 4, n % 2 === 1, 24],
     );
   }
   const large = route(4_294_967_295, -1);

@@ -94,7 +94,10 @@ test('each call of opening fails: an error for people or a source that works, an
     { least: 30 },
   );
   for (const call of ['socket', 'bind', 'setsockopt', 'mmap', 'setns', 'open', 'recv', 'send', 'epoll_ctl', 'poll']) {
-    assert.ok(seen.some((one) => one.startsWith(`${call}:`)), `${call} is among them`);
+    assert.ok(
+      seen.some((one) => one.startsWith(`${call}:`)),
+      `${call} is among them`,
+    );
   }
 });
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { NameBook } from '../../src/tui/names.js';
 import { parseArguments } from '../../src/cli/parse.js';
 import { readOptions } from '../../src/cli/read-options.js';
 import { environmentName, FEATURE_NAMES, findCommand, TRACK_LEVELS } from '../../src/cli/spec.js';
@@ -11,6 +10,7 @@ import { compileFilter } from '../../src/filter/filter.js';
 import { TIMEOUT_CLASSES } from '../../src/model/options.js';
 import { Batch } from '../../src/packet/batch.js';
 import { KEY_PARTS } from '../../src/packet/key.js';
+import { NameBook } from '../../src/tui/names.js';
 import { EXPRESSIONS } from '../filter/expressions.js';
 import { expressions } from '../filter/random-expressions.js';
 import { collector } from '../support/collector.js';

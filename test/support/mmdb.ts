@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Places } from '../../src/enrich/places.js';
 import { addressWords } from './records.js';
 
 /** A value as MMDB files have them. */
@@ -86,4 +90,18 @@ function encode(value: MmdbValue): number[] {
   if (Array.isArray(value)) return [...control(11, value.length), ...value.flatMap(encode)];
   const members = Object.entries(value);
   return [...control(7, members.length), ...members.flatMap(([name, one]) => [...encode(name), ...encode(one)])];
+}
+
+/** Places of one such file. */
+export async function placesOf(entries: Parameters<typeof mmdbFile>[0]): Promise<Places> {
+  const dir = mkdtempSync(path.join(tmpdir(), 'rheo-mmdb-'));
+  try {
+    const file = path.join(dir, 'test.mmdb');
+    writeFileSync(file, mmdbFile(entries));
+    const places = new Places();
+    await places.open(file);
+    return places;
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }

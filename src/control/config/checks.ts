@@ -67,7 +67,8 @@ function checkCounted(config: Config, add: (path: Path, message: string, remedy:
   if (checksums) refuse(['checksums'], 'reads headers only and verifies no checksums');
   if (threads > 1) refuse(['threads'], 'has one thread: the kernel counts on all CPUs');
   if (interfaces.includes('-')) refuse(['interfaces'], 'is for interfaces, not for captures');
-  const known = features === 'none' || (features !== 'all' && features.every((name) => COUNTED_FEATURES.includes(name)));
+  const known =
+    features === 'none' || (features !== 'all' && features.every((name) => COUNTED_FEATURES.includes(name)));
   if (!known) refuse(['features'], `knows no packets: of the features it has ${COUNTED_FEATURES.join(' and ')} only`);
   if (!key.extra.every((part) => COUNTED_KEY.includes(part))) {
     refuse(['key'], `can add ${COUNTED_KEY.join(', ')} to the key, nothing else`);

@@ -22,12 +22,13 @@ import { type DaemonClock, every, SYSTEM_CLOCK, within } from './clock.js';
 import { LiveService } from './live-service.js';
 import { lossOf } from './loss.js';
 import type { LiveTask } from './messages.js';
+import { PacketSampling } from './packet-sampling.js';
 import { ProcessWatch } from './process-figures.js';
 import { Queries } from './queries.js';
 import { RecordStatistics } from './record-statistics.js';
 import { type ShardHost, WORKER_HOST } from './shard-host.js';
 import { Shards } from './shards.js';
-import { sourceOfConfig } from './source-of-config.js';
+import { linkCountersOf, sourceOfConfig } from './source-of-config.js';
 import type { SourceSpec } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
 import { Targets } from './targets.js';
@@ -85,6 +86,7 @@ export class Daemon {
   readonly clock: DaemonClock;
   readonly shards: Shards;
   readonly targets: Targets;
+  readonly sampling: PacketSampling;
   readonly statistics: RecordStatistics = new RecordStatistics();
   readonly subscriptions: Subscriptions = new Subscriptions();
   readonly members: readonly RecordField[];
@@ -134,12 +136,21 @@ export class Daemon {
     this.shards = new Shards(config.threads, (shard) => this.task(shard), options.host ?? WORKER_HOST, this.clock, {
       records: (batch) => this.takeRecords(batch),
       event,
+      folded: (shard) => this.sampling.fold(shard),
       ended: (failure) => {
         this.failure = failure;
         void this.stop();
       },
     });
     this.targets = new Targets(this.clock, event);
+    this.sampling = new PacketSampling({
+      clock: this.clock,
+      targets: this.targets,
+      interfaces: this.shards.interfaces,
+      openCounters: linkCountersOf(this.source),
+      seed: () => randomInt(2 ** 32),
+      event,
+    });
     const enrich = enrichmentOf(config.enrich);
     this.enrichment = enrich === undefined ? undefined : new Enrichment(enrich, event);
     const enricher = this.enrichment?.enricher;
@@ -181,6 +192,7 @@ export class Daemon {
       shard,
       shards: config.threads,
       source,
+      samplers: this.sampling.begin(shard),
     };
   }
 
@@ -203,12 +215,14 @@ export class Daemon {
     const opened = await this.openTargets(this.config.export);
     for (const target of opened) this.targets.add(target);
     try {
+      await this.sampling.add(opened);
       await this.enrichment?.start();
       this.options.beforeThreads?.();
       await this.shards.start();
     } catch (error) {
       this.state = 'ended';
       await this.enrichment?.close();
+      this.sampling.close();
       await this.targets.close(opened, CLOSE_MS);
       throw error;
     }
@@ -224,6 +238,7 @@ export class Daemon {
     const opened: Target[] = [];
     try {
       for (const url of urls) opened.push(await open(url, this.exportContext()));
+      this.sampling.check(opened);
     } catch (error) {
       await Promise.all(opened.map((target) => target.close().catch(() => undefined)));
       throw error;
@@ -317,7 +332,7 @@ export class Daemon {
     return lossOf({
       shards: this.shards.report(),
       targets: this.targets.status(),
-      targetsImbalance: this.targets.imbalance(),
+      targetsImbalance: [...this.targets.imbalance(), ...this.sampling.imbalance(this.state === 'ended')],
       records: this.records,
       subscribersDropped: this.subscribersDropped,
       uptimeSeconds: this.uptimeSeconds,
@@ -348,6 +363,9 @@ export class Daemon {
     const removed = this.targets.list.filter((_, k) => !config.export.includes(before.export[k]));
     // From here on nothing can fail.
     for (const target of added) this.targets.add(target);
+    await this.sampling.add(added);
+    if (removed.length > 0) this.sampling.remove(removed);
+    this.shards.setSamplers((shard) => this.sampling.tasks(shard));
     this.config = { ...before, ...this.changeable(config) };
     // In the order of the targets: those that were kept, then those that were added.
     const keptUrls = before.export.filter((url) => config.export.includes(url));
@@ -431,6 +449,7 @@ export class Daemon {
     for (const cancel of this.timers) cancel();
     this.timers = [];
     this.cancelLine();
+    this.sampling.close();
     await this.targets.close(this.targets.list, CLOSE_MS);
     await this.enrichment?.close();
     this.watch.stop();

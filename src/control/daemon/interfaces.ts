@@ -79,6 +79,12 @@ export class InterfaceTable {
     return index;
   }
 
+  /** Our index of an interface of a shard; undefined: the shard has not told of it yet. */
+  numberOf(shard: number, own: number): number | undefined {
+    const numbers = this.numbers[shard];
+    return numbers !== undefined && own < numbers.length ? numbers[own] : undefined;
+  }
+
   /** Puts our numbers into the records of a shard. */
   renumber(shard: number, batch: RecordBatch): void {
     const numbers = this.numbers[shard];

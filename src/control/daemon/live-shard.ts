@@ -86,6 +86,7 @@ export class LiveShard {
       sharedRecords: true,
       live: true,
     });
+    this.shard.setPacketSamplers(task.samplers, source);
     const { meter } = this.shard;
     const { layout } = meter.records;
     this.context = {
@@ -145,6 +146,9 @@ export class LiveShard {
         return;
       case 'timeouts':
         this.shard.meter.setTimeouts(order.idleNanos, order.activeNanos);
+        return;
+      case 'samplers':
+        this.shard.setPacketSamplers(order.samplers, this.source);
         return;
       case 'report':
         this.publish();

@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../core/errors.js';
 import type { LiveInterface } from '../../model/live-source.js';
 import type { RecordLayout } from '../../model/record-batch.js';
 import type { HashSeed } from '../../packet/hash.js';
+import type { SamplerTask } from '../sample-road.js';
 import type { MeterSettings } from '../settings.js';
 import type { SourceSpec } from './sources.js';
 
@@ -15,6 +16,8 @@ export interface LiveTask {
   shard: number;
   shards: number;
   source: SourceSpec;
+  /** Packets to be chosen for export. */
+  samplers: readonly SamplerTask[];
   /** Memory of the shard's accounts (accounts.ts). */
   accounts: SharedArrayBuffer;
 }
@@ -80,6 +83,7 @@ export type LiveOrder =
   | { type: 'exit' }
   | { type: 'pause'; on: boolean }
   | { type: 'timeouts'; idleNanos: Float64Array; activeNanos: number }
+  | { type: 'samplers'; samplers: readonly SamplerTask[] }
   | { type: 'report'; id: number }
   | { type: 'query'; id: number; query: ShardQuery }
   /** A dump: the buffer is free again. */

@@ -2,6 +2,7 @@ import { RheoError } from '../../core/errors.js';
 import { RecordBatch, type RecordLayout } from '../../model/record-batch.js';
 import type { ThreadHealth } from '../../rpc/service.js';
 import type { ShardReport } from '../report.js';
+import type { SamplerTask } from '../sample-road.js';
 import { Accounts, addReports } from './accounts.js';
 import { type DaemonClock, within } from './clock.js';
 import { InterfaceTable } from './interfaces.js';
@@ -32,6 +33,8 @@ export interface ShardsEars {
   /** Finished records, valid until the call returns or what it returns settles. */
   records(batch: RecordBatch): void | Promise<void>;
   event(level: 'info' | 'warn' | 'error', message: string): void;
+  /** A life of a shard is over. */
+  folded(shard: number): void;
   /** All shards have come to the end of their sources by themselves, or by a failure after which nothing can be begun anew. */
   ended(failure: RheoError | undefined): void;
 }
@@ -216,6 +219,7 @@ export class Shards {
     client.recordsLost += report.records - report.recordsDropped - received;
     const last: ShardReport = { ...report, live: 0, lost: report.live };
     client.past = client.past === undefined ? last : addReports(client.past, last);
+    this.ears.folded(client.shard);
     this.interfaces.fold(client.shard, report.interfaces);
     client.handle = undefined;
     client.accounts = new Accounts();
@@ -278,6 +282,13 @@ export class Shards {
   pause(on: boolean): void {
     this.paused = on;
     for (const client of this.clients) this.order(client, { type: 'pause', on });
+  }
+
+  /** Other packets are chosen for export from now on, as this says for each shard. */
+  setSamplers(tasks: (shard: number) => SamplerTask[]): void {
+    for (const client of this.clients) {
+      if (client.handle !== undefined) this.order(client, { type: 'samplers', samplers: tasks(client.shard) });
+    }
   }
 
   /** Timeouts in ns, as FlowMeter takes them. Shards that begin later get them with their task. */

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { ErrorCode, RheoError } from '../../core/errors.js';
 import { kernelFilter } from '../../filter/kernel.js';
+import type { LinkCounterReader } from '../../system/link-counters.js';
 import type { Config } from '../config/schema.js';
 import type { RingOptions, SourceSpec } from './sources.js';
 
@@ -49,6 +50,16 @@ export function sourceOfConfig(config: Config, group: number): SourceSpec {
       memory: blockBytes * blocks,
       tosInKey: extra.includes('tos') || extra.includes('dscp'),
     },
+  };
+}
+
+/** How to open the kernel's counters of the interfaces of a source; undefined: there are none. */
+export function linkCountersOf(source: SourceSpec): (() => Promise<LinkCounterReader>) | undefined {
+  const netns = source.kind === 'ring' ? source.options.netns : source.kind === 'ebpf' ? source.ring.netns : undefined;
+  if (source.kind !== 'ring' && source.kind !== 'ebpf') return undefined;
+  return async () => {
+    const { LinkCounterReader: Reader } = await import('../../system/link-counters.js');
+    return new Reader(netns);
   };
 }
 

@@ -13,6 +13,8 @@ interface Entry {
   handed: number;
   /** Records whose writing failed without the target having counted them. */
   thrown: number;
+  /** Samples that were lost on their way to it, by reason. */
+  readonly lost: Record<string, number>;
   lastError: string | undefined;
 }
 
@@ -29,7 +31,7 @@ export class Targets {
   }
 
   add(target: Target): void {
-    this.entries.push({ target, handed: 0, thrown: 0, lastError: undefined });
+    this.entries.push({ target, handed: 0, thrown: 0, lost: {}, lastError: undefined });
   }
 
   get list(): readonly Target[] {
@@ -40,6 +42,7 @@ export class Targets {
     const { count } = batch;
     let busy: Promise<void>[] | undefined;
     for (const entry of this.entries) {
+      if (entry.target.samples !== undefined) continue;
       entry.handed += count;
       const before = entry.target.counters.received;
       try {
@@ -54,6 +57,28 @@ export class Targets {
       }
     }
     if (busy !== undefined) return Promise.all(busy).then(() => undefined);
+  }
+
+  /** Hands a sample to a target that takes those; `give` does it. */
+  hand(target: Target, give: () => void): void {
+    const entry = this.entries.find((one) => one.target === target);
+    if (entry === undefined) return;
+    const copies = target.samples?.copies ?? 1;
+    const before = target.counters.received;
+    entry.handed += copies;
+    try {
+      give();
+    } catch (error) {
+      entry.thrown += before + copies - target.counters.received;
+      this.failed(entry, error);
+    }
+  }
+
+  /** So many samples for this target were lost before they could be handed to it. */
+  noteLost(target: Target, reason: string, count: number): void {
+    const entry = this.entries.find((one) => one.target === target);
+    if (entry === undefined) return;
+    entry.lost[reason] = (entry.lost[reason] ?? 0) + count * (target.samples?.copies ?? 1);
   }
 
   /** A target of a daemon should let nobody wait. One that does all the same is waited for a little. */
@@ -128,13 +153,20 @@ export class Targets {
   }
 }
 
-function statusOf({ target, lastError, thrown, handed }: Entry, state: string): TargetStatus {
+function statusOf({ target, lastError, thrown, lost, handed }: Entry, state: string): TargetStatus {
   const { counters } = target;
+  const dropped = { ...counters.dropped };
+  if (thrown > 0) dropped.failed = thrown;
+  let received = handed;
+  for (const [reason, count] of Object.entries(lost)) {
+    dropped[reason] = (dropped[reason] ?? 0) + count;
+    received += count;
+  }
   const error = target.lastError ?? lastError;
   return {
     ...counters,
-    received: handed,
-    dropped: thrown === 0 ? { ...counters.dropped } : { ...counters.dropped, failed: thrown },
+    received,
+    dropped,
     url: target.url,
     state,
     ...(error === undefined ? {} : { lastError: error }),

@@ -62,6 +62,10 @@ export class SflowTarget implements Target, SampleSink {
     this.#ways = options.hosts.map((host) => this.#way(host));
   }
 
+  get copies(): number {
+    return this.#ways.length;
+  }
+
   get samples(): SampleSink {
     return this;
   }
@@ -212,7 +216,10 @@ export class SflowTarget implements Target, SampleSink {
     if (now - way.movedAtMs < this.#options.patienceMs) return true;
     way.givenUp = true;
     const why = way.session.lastError ?? 'it takes nothing';
-    this.#context.log('error', `export to ${this.url}: ${why}: not waiting any longer, samples are dropped from here on`);
+    this.#context.log(
+      'error',
+      `export to ${this.url}: ${why}: not waiting any longer, samples are dropped from here on`,
+    );
     return false;
   }
 

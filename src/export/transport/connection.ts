@@ -5,7 +5,7 @@ export interface Connection {
   /** Largest message that it takes, in bytes. */
   readonly maxMessageBytes: number;
   /** It knows itself how much its peer can take: nothing else needs to slow it down. */
-  readonly pushesBack: boolean;
+  readonly pushesBack?: boolean;
   /** Address of ours that messages come from, where it is known. */
   readonly localAddress?: string;
   /**
@@ -15,7 +15,7 @@ export interface Connection {
    */
   send(bytes: Uint8Array, done: (error?: Error) => void): boolean;
   /** There may be more room than when it could take no more: it looks again, and calls `ready` if so. */
-  retry(): void;
+  retry?(): void;
   /** Sends what it holds, then closes. */
   close(): Promise<void>;
   /** Closes at once; messages that are on their way are done with an error. */

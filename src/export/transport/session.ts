@@ -133,7 +133,7 @@ export class Session<Rows = RecordRows> {
 
   /** Sends one message, if there is enough for one and room for it. @returns whether it did */
   step(flush: boolean): boolean {
-    if (!this.#ready) this.#connection?.retry();
+    if (!this.#ready) this.#connection?.retry?.();
     if (!this.#ready || this.#probing) return false;
     if (this.#unproven) {
       this.#probe();

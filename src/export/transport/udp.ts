@@ -1,8 +1,10 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { canSendBatches, openUdpSocket } from '../../system/udp-socket.js';
 import type { HostPort } from '../target-url.js';
-import { type Connection, type ConnectionEvents, hostText } from './connection.js';
+import type { Connection, ConnectionEvents } from './connection.js';
+import { lostError, openReceiver, UdpBatchConnection } from './udp-batch.js';
 
 export interface UdpOptions {
   /** Largest payload of a datagram. */
@@ -11,12 +13,12 @@ export interface UdpOptions {
   readonly ttl?: number;
   /** Address of ours to send from; of the interface to send multicast on. */
   readonly source?: string;
-  /** Gives a socket that is bound to an interface, as a file descriptor (system/); absent: any interface. */
-  readonly deviceSocket?: (family: 4 | 6) => number;
+  /** Interface to send on; absent: what the routes say. Linux. */
+  readonly device?: string;
 }
 
 /**
- * Bytes that go out in one turn of the event loop; the next ones wait until the kernel has taken these. It keeps bursts small,
+ * Without batches: bytes that go out in one turn of the event loop; the next ones wait until the kernel has taken these. It keeps bursts small,
  * and lets a collector on the same processor read.
  */
 const MOST_IN_TURN = 32 * 1024;
@@ -31,10 +33,13 @@ function isMulticast(address: string): boolean {
  * unreachable); to a group it is not, as nobody answers.
  */
 export async function connectUdp(peer: HostPort, options: UdpOptions, events: ConnectionEvents): Promise<Connection> {
-  const { source } = options;
+  const { source, device } = options;
   const family = source === undefined ? 0 : isIP(source);
   const { address, family: found } = await lookup(peer.host, { family });
   const socket = createSocket(found === 6 ? 'udp6' : 'udp4');
+  // An address with a zone only `dgram` can bind to.
+  const batches = canSendBatches() && source?.includes('%') !== true;
+  let fd: number | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
@@ -56,8 +61,10 @@ export async function connectUdp(peer: HostPort, options: UdpOptions, events: Co
           reject(error);
         }
       };
-      if (options.deviceSocket !== undefined) {
-        socket.bind({ fd: options.deviceSocket(found === 6 ? 6 : 4), exclusive: true }, bound);
+      if (batches || device !== undefined) {
+        const own = { ...(source !== undefined && { source }), ...(device !== undefined && { device }) };
+        fd = openUdpSocket(found === 6 ? 6 : 4, own);
+        socket.bind({ fd, exclusive: true }, bound);
       } else if (source !== undefined) socket.bind({ address: source, port: 0, exclusive: true }, bound);
       else socket.bind({ port: 0, exclusive: true }, bound);
     });
@@ -65,9 +72,15 @@ export async function connectUdp(peer: HostPort, options: UdpOptions, events: Co
     socket.close();
     throw error;
   }
-  return new UdpConnection(socket, peer, options.maxMessageBytes, events);
+  const { maxMessageBytes } = options;
+  if (!batches || fd === undefined) return new UdpConnection(socket, peer, maxMessageBytes, events);
+  const receiver = isMulticast(address)
+    ? undefined
+    : openReceiver(socket.address(), { host: address, port: peer.port });
+  return new UdpBatchConnection({ socket, fd, peer, receiver }, maxMessageBytes, events);
 }
 
+/** A datagram a call, by Node's own means: on all systems. */
 class UdpConnection implements Connection {
   readonly maxMessageBytes: number;
   readonly localAddress: string;
@@ -148,8 +161,6 @@ class UdpConnection implements Connection {
   #lost(error: Error): void {
     if (!this.#open) return;
     this.destroy();
-    const { code } = error as NodeJS.ErrnoException;
-    const what = code === 'ECONNREFUSED' ? 'nobody listens there' : (code ?? error.message);
-    this.#events.lost(new Error(`${hostText(this.#peer)}: ${what}`, { cause: error }));
+    this.#events.lost(lostError(this.#peer, error));
   }
 }

@@ -1,5 +1,5 @@
-import { SystemError } from '../../system/libc.js';
 import { VerifierError } from '../../system/bpf.js';
+import { SystemError } from '../../system/libc.js';
 
 /** The kernel cannot count flows here, or does not let us: the message says why. Rings may do all the same. */
 export class EbpfUnavailable extends Error {

@@ -16,7 +16,16 @@ const ANY = 0;
 const NO_EXIST = 1;
 const EXISTS = -17;
 /** struct __sk_buff. */
-const Packet = { length: 0, protocol: 16, vlanPresent: 20, vlanTag: 24, data: 76, end: 80, segments: 164, segmentSize: 176 };
+const Packet = {
+  length: 0,
+  protocol: 16,
+  vlanPresent: 20,
+  vlanTag: 24,
+  data: 76,
+  end: 80,
+  segments: 164,
+  segmentSize: 176,
+};
 /** Go on with whatever else is attached: TCX_NEXT. */
 const NEXT = -1;
 
@@ -591,4 +600,3 @@ class FlowProgram {
 function swap16(value: number): number {
   return ((value & 0xff) << 8) | (value >>> 8);
 }
-

@@ -8,7 +8,7 @@ import { inNetns } from '../../system/netns.js';
 import { PacketSocket } from '../../system/packet-socket.js';
 import { Poller } from '../../system/poller.js';
 import { Device } from '../live/device.js';
-import { linkTypeOf, LOOPBACK_HARDWARE } from '../live/link-types.js';
+import { LOOPBACK_HARDWARE, linkTypeOf } from '../live/link-types.js';
 import type { WantedNames } from '../live/names.js';
 import { TimeLine } from '../live/time-line.js';
 import { EbpfUnavailable, unavailable } from './errors.js';

@@ -87,8 +87,7 @@ export class RingSet {
       this.prepare(socket, place, link?.index ?? 0);
     } catch (error) {
       socket?.close();
-      this.region.clear(place.offset, ringBlocks * blockBytes);
-      this.slots.free(slot, ringBlocks);
+      this.free(place);
       throw captureError(error, device.name);
     }
     return {
@@ -99,14 +98,21 @@ export class RingSet {
     };
   }
 
-  /** Closes a ring and gives its memory back; nothing of its blocks may be in use. */
+  /** Closes a ring and gives its memory back; nothing of its blocks may be in use, and its statistics were read. */
   shut({ ring }: Observed): void {
-    ring.socket.readStatistics();
-    ring.device.formerKernel += ring.socket.packets;
+    ring.device.formerKernel += ring.kernel;
     ring.device.formerDropped += ring.socket.dropped;
     ring.socket.close();
-    this.region.clear(ring.offset, ring.blocks * ring.blockBytes);
-    this.slots.free(ring.offset / ring.blockBytes, ring.blocks);
+    this.free(ring);
+  }
+
+  private free({ offset, blocks, blockBytes }: { offset: number; blocks: number; blockBytes: number }): void {
+    try {
+      this.region.clear(offset, blocks * blockBytes);
+    } catch {
+      // No memory: the old blocks stay mapped until another ring takes their place.
+    }
+    this.slots.free(offset / blockBytes, blocks);
   }
 
   private prepare(

@@ -103,6 +103,11 @@ export class Ring {
     this.any = any;
   }
 
+  /** Packets that the kernel had for it, as far as they are known: those that were taken, at the least. */
+  get kernel(): number {
+    return Math.max(this.socket.packets, this.socket.dropped + this.taken);
+  }
+
   /** True if there is a packet to take; opens the next block if need be. */
   ready(): boolean {
     if (this.left > 0) return true;

@@ -3,6 +3,7 @@ import type { LiveInterface, LiveSource } from '../../model/live-source.js';
 import type { SourceCounters } from '../../model/source.js';
 import type { Batch } from '../../packet/batch.js';
 import type { Link, LinkMonitor } from '../../system/links.js';
+import { namespaceIdentity } from '../../system/netns.js';
 import type { BpfInstruction } from '../../system/packet-socket.js';
 import { Poller } from '../../system/poller.js';
 import { Dedupe, type DedupeOptions } from './dedupe.js';
@@ -88,7 +89,12 @@ export class RingSource implements LiveCapture, RingContext {
     this.rings = new RingSet(options);
     this.memory = this.rings.memory;
     this.poller = new Poller();
-    this.poller.add(monitor.changes);
+    try {
+      this.poller.add(monitor.changes);
+    } catch (error) {
+      this.poller.close();
+      throw error;
+    }
   }
 
   /**
@@ -109,8 +115,8 @@ export class RingSource implements LiveCapture, RingContext {
     const kernel = this.interfaces.map((device) => device.formerKernel);
     const dropped = this.interfaces.map((device) => device.formerDropped);
     for (const { ring } of this.observed) {
-      ring.socket.readStatistics();
-      kernel[ring.device.index] += ring.socket.packets;
+      this.count(ring);
+      kernel[ring.device.index] += ring.kernel;
       dropped[ring.device.index] += ring.socket.dropped;
     }
     this.counters.dropped = dropped.reduce((sum, count) => sum + count, 0);
@@ -176,6 +182,7 @@ export class RingSource implements LiveCapture, RingContext {
     this.attend();
     if (this.observed.some(({ ring }) => ring.ready())) return true;
     if (this.stopped && this.observed.length === 0) return false;
+    if (!this.stopped) this.checkNamespace();
     const ending = this.observed.some(({ ring }) => ring.ending);
     await this.poller.wait(ending ? RETIRE_MS : WAIT_MS);
     if (this.closed) return false;
@@ -259,7 +266,6 @@ export class RingSource implements LiveCapture, RingContext {
     const rings = this.observed.length;
     for (const one of [...this.observed]) if (one.ring.ending) this.finish(one, now);
     if (this.stopped) return;
-    this.checkNamespace(now);
     // A ring that was closed has made room for another.
     const again = this.missing && (this.observed.length < rings || now - this.attended >= RETRY_SECONDS);
     if (!this.monitor.changed() && !again) return;
@@ -276,9 +282,10 @@ export class RingSource implements LiveCapture, RingContext {
   }
 
   /** @throws RheoError input: the name stands for another namespace now, and who opens anew gets into that */
-  private checkNamespace(now: number): void {
+  private checkNamespace(): void {
     const { netns } = this.options;
-    if (netns === undefined || this.namespace === undefined || Math.abs(now - this.namespaceSeen) < RETRY_SECONDS) return;
+    const now = this.seconds();
+    if (netns === undefined || this.namespace === undefined || now - this.namespaceSeen < RETRY_SECONDS) return;
     this.namespaceSeen = now;
     const found = namespaceIdentity(netns);
     if (found === undefined || found === this.namespace) return;
@@ -395,8 +402,8 @@ export class RingSource implements LiveCapture, RingContext {
   private finish(one: Observed, now: number): void {
     const { ring } = one;
     if (ring.ready()) return;
-    ring.socket.readStatistics();
-    const waiting = ring.socket.packets - ring.socket.dropped - ring.taken;
+    this.count(ring);
+    const waiting = ring.kernel - ring.socket.dropped - ring.taken;
     if (waiting > 0 && now < one.deadline) return;
     if (waiting > 0) ring.device.lastError = `${waiting} packets could not be read from the ring`;
     this.shut(one);
@@ -404,8 +411,18 @@ export class RingSource implements LiveCapture, RingContext {
   }
 
   private shut(one: Observed): void {
+    this.count(one.ring);
     this.poller.remove(one.ring.socket.fd);
     this.rings.shut(one);
+  }
+
+  /** Has the kernel's counts brought up to now. If it does not give them, it keeps them for the next time. */
+  private count(ring: Ring): void {
+    try {
+      ring.socket.readStatistics();
+    } catch (error) {
+      ring.device.lastError = `what the kernel has counted cannot be read: ${(error as Error).message}`;
+    }
   }
 
   /** A socket whose interface went down says so once, and goes on when it is up again. */

@@ -34,6 +34,7 @@ class Bench {
         seed: [1, 2],
         shard: 0,
         shards: 1,
+        samplers: [],
         source: { kind: 'pipe', path: 'unused' },
         accounts: this.accounts.memory,
       },

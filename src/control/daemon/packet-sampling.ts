@@ -1,0 +1,160 @@
+import { interfaceNumber } from '../../export/encode/interface-numbers.js';
+import type { LiveInterface } from '../../model/live-source.js';
+import type { Interface } from '../../model/source.js';
+import type { Target } from '../../model/target.js';
+import type { LinkCounterReader } from '../../system/link-counters.js';
+import { SampleRoad, type SamplerTask } from '../sample-road.js';
+import { type DaemonClock, every } from './clock.js';
+import type { InterfaceTable } from './interfaces.js';
+import type { Targets } from './targets.js';
+
+/** Chosen packets are fetched so often, in ms: sFlow wants them sent within a second. */
+const FETCH_MS = 100;
+/** Whether counters are due is looked at so often, in ms. */
+const POLL_MS = 1000;
+
+export interface PacketSamplingOptions {
+  readonly clock: DaemonClock;
+  readonly targets: Targets;
+  readonly interfaces: InterfaceTable;
+  /** Opens the kernel's counters; undefined: the source has no real interfaces. */
+  readonly openCounters: (() => Promise<LinkCounterReader>) | undefined;
+  /** Whole numbers of 32 bits that nobody can guess. */
+  readonly seed: () => number;
+  readonly event: (level: 'info' | 'warn' | 'error', message: string) => void;
+}
+
+/** Samples of packets and of interface counters, for the targets of a daemon that want them (sFlow). */
+export class PacketSampling {
+  private readonly options: PacketSamplingOptions;
+  private readonly road: SampleRoad;
+  private readonly polls = new Map<Target, { nextMs: number }>();
+  private reader: LinkCounterReader | undefined;
+  private cancel: (() => void)[] = [];
+  private failed: string | undefined;
+
+  constructor(options: PacketSamplingOptions) {
+    this.options = options;
+    const { targets, interfaces, seed } = options;
+    this.road = new SampleRoad({
+      source: (shard, iface) => {
+        const index = interfaces.numberOf(shard, iface);
+        return index === undefined ? undefined : interfaceNumber(interfaces.list[index]);
+      },
+      seed,
+      hand: (target, give) => targets.hand(target, give),
+      lost: (target, reason, count) => targets.noteLost(target, reason, count),
+    });
+  }
+
+  /** @throws RheoError usage: too many different samplings */
+  check(targets: readonly Target[]): void {
+    this.road.check(targets);
+  }
+
+  /** Targets have joined; those that take records are passed over. Opens what they need. */
+  async add(targets: readonly Target[]): Promise<void> {
+    const { clock, openCounters } = this.options;
+    const sampled = targets.filter(({ samples }) => samples !== undefined);
+    if (sampled.length === 0) return;
+    this.road.add(sampled);
+    for (const target of sampled) {
+      if (target.samples!.wish.pollingMs > 0) this.polls.set(target, { nextMs: clock.monotonicMs() });
+    }
+    if (this.cancel.length === 0) {
+      this.cancel.push(every(clock, FETCH_MS, () => this.fetch()));
+      this.cancel.push(every(clock, POLL_MS, () => this.poll()));
+    }
+    if (this.reader !== undefined || this.polls.size === 0 || openCounters === undefined) return;
+    try {
+      this.reader = await openCounters();
+    } catch (error) {
+      this.complain(error);
+    }
+  }
+
+  /** Targets leave; they get what is there before. */
+  remove(targets: readonly Target[]): void {
+    this.fetch();
+    this.road.remove(targets);
+    for (const target of targets) this.polls.delete(target);
+    if (!this.road.active) this.stop();
+  }
+
+  /** What a new life of a shard shall choose. */
+  begin(shard: number): SamplerTask[] {
+    return this.road.tasks(shard, true);
+  }
+
+  /** What a shard shall choose from now on. */
+  tasks(shard: number): SamplerTask[] {
+    return this.road.tasks(shard, false);
+  }
+
+  /** A life of a shard is over. */
+  fold(shard: number): void {
+    this.road.fold(shard);
+  }
+
+  /** Nothing comes any more. */
+  close(): void {
+    this.fetch();
+    this.stop();
+  }
+
+  imbalance(final: boolean): string[] {
+    return this.road.imbalance(final);
+  }
+
+  private stop(): void {
+    for (const cancel of this.cancel) cancel();
+    this.cancel = [];
+    this.reader?.close();
+    this.reader = undefined;
+  }
+
+  private fetch(): void {
+    // Targets of a daemon always have room, or drop.
+    void this.road.drain();
+    this.road.flush();
+  }
+
+  /** Sends the counters of observed interfaces to the targets whose time has come. */
+  private poll(): void {
+    const { clock, interfaces } = this.options;
+    const now = clock.monotonicMs();
+    const due = [...this.polls].filter(([, { nextMs }]) => now >= nextMs);
+    if (this.reader === undefined || due.length === 0) return;
+    let links: ReturnType<LinkCounterReader['read']>;
+    try {
+      links = this.reader.read();
+      this.failed = undefined;
+    } catch (error) {
+      this.complain(error);
+      return;
+    }
+    for (const [target, poll] of due) {
+      const { pollingMs } = target.samples!.wish;
+      // On the beat, unless whole beats were missed.
+      poll.nextMs = Math.max(poll.nextMs + pollingMs, now);
+      for (const one of interfaces.list) {
+        const link = isReal(one) ? links.get(one.name) : undefined;
+        if (link === undefined) continue;
+        const counters = { ifIndex: interfaceNumber(one), ...link.counters };
+        this.road.handCounters(target, { counters, ethernet: link.ethernet });
+      }
+      target.samples!.flush();
+    }
+  }
+
+  private complain(error: unknown): void {
+    const message = `the counters of interfaces cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    if (message !== this.failed) this.options.event('warn', message);
+    this.failed = message;
+  }
+}
+
+/** False for what stands for several interfaces, and for those of a capture. */
+function isReal(one: Interface & Partial<LiveInterface>): boolean {
+  return (one.kernelIndex ?? 0) > 0;
+}
