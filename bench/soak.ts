@@ -51,6 +51,8 @@ export interface SoakResult {
 }
 
 const SETTLE_MS = 2000;
+const MOST_SETTLE_MS = 15_000;
+const POLL_MS = 100;
 const TURN_MS = 200;
 const FLOOD_SECONDS = 5;
 
@@ -107,15 +109,16 @@ class Soak {
     const socket = path.join(dir, 'control.sock');
     this.daemon = await LabDaemon.start({ lab, netns: right, socket, args: ['-c', config] });
     startTool(lab, left, 'soak-peer', 'visit');
-    await pause(SETTLE_MS);
+    await this.settled();
     const before = descriptors(this.daemon.pid);
 
     this.startedMs = performance.now();
     let over = false;
     const traffic = this.flood(() => over);
-    const names = Object.keys(ACTIONS);
+    let names: string[] = [];
     for (let nextSample = 0; this.seconds < options.seconds; ) {
-      const name = names[Math.floor(this.random.next() * names.length)]!;
+      if (names.length === 0) names = this.shuffled(Object.keys(ACTIONS));
+      const name = names.pop()!;
       await ACTIONS[name]!(this);
       this.done.set(name, (this.done.get(name) ?? 0) + 1);
       if (this.seconds >= nextSample) {
@@ -129,7 +132,7 @@ class Soak {
 
     this.collectors(true);
     if (this.variant !== 0) await ACTIONS.reload!(this);
-    await this.backAt(before.length);
+    await this.backAt(before);
     const after = descriptors(this.daemon.pid);
     await this.sample();
     const loss = await this.daemon.ask((client) => client.call('loss'));
@@ -243,10 +246,30 @@ class Soak {
     );
   }
 
-  /** Waits until clients are gone and targets are back, 15 s at the most. */
-  private async backAt(wanted: number): Promise<void> {
-    for (let waited = 0; waited < 15_000 && descriptors(this.daemon.pid).length !== wanted; waited += 100)
-      await pause(100);
+  /** Waits until all targets are up, so that their sockets are there. */
+  private async settled(): Promise<void> {
+    for (let waited = 0; waited < MOST_SETTLE_MS; waited += POLL_MS) {
+      const { targets } = await this.ask((client) => client.call('health'));
+      if (targets.every(({ state }) => state === 'up')) break;
+      await pause(POLL_MS);
+    }
+    await pause(SETTLE_MS);
+  }
+
+  /** Waits until clients are gone and targets are back, so that no descriptor is there that was not before. */
+  private async backAt(before: readonly string[]): Promise<void> {
+    for (let waited = 0; waited < MOST_SETTLE_MS; waited += POLL_MS) {
+      if (leaked(before, descriptors(this.daemon.pid)).length === 0) return;
+      await pause(POLL_MS);
+    }
+  }
+
+  private shuffled(names: string[]): string[] {
+    for (let k = names.length - 1; k > 0; k--) {
+      const other = Math.floor(this.random.next() * (k + 1));
+      [names[k], names[other]] = [names[other]!, names[k]!];
+    }
+    return names;
   }
 }
 
@@ -265,7 +288,7 @@ function request(method: string, params: object = {}): string {
   return `${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`;
 }
 
-/** What happens to the daemon, by name; each time one of them by chance. */
+/** What happens to the daemon, by name: all of them in turn, in an order by chance, again and again. */
 const ACTIONS: Record<string, Action> = {
   statistics: (run) => run.ask(async (client) => void (await client.call('statistics'))),
   metrics: (run) => run.ask(async (client) => void (await client.call('metrics'))),
@@ -311,6 +334,17 @@ const ACTIONS: Record<string, Action> = {
       await client.call('startGather');
     }),
 };
+
+/** Descriptors that are there after, and were not before; the file of records has its time, and does not count. */
+export function leaked(before: readonly string[], after: readonly string[]): string[] {
+  const left = [...before];
+  return after.filter((one) => {
+    if (one.endsWith('.part')) return false;
+    const at = left.indexOf(one);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
 
 /** Slope of the least-squares line through (seconds, value), per hour. */
 export function slopePerHour(points: readonly { seconds: number; value: number }[]): number {

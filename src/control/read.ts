@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ErrorCode, RheoError } from '../core/errors.js';
-import { compileFilter } from '../filter/filter.js';
+import type { PacketFilter } from '../filter/filter.js';
 import type { FlowHook } from '../model/hook.js';
 import type { ReadOptions } from '../model/options.js';
 import type { RecordSink } from '../model/sink.js';
@@ -18,7 +18,6 @@ import { runShard } from './run-shard.js';
 import type { SamplerTask } from './sample-road.js';
 import { completeSettings } from './settings.js';
 import { Shard } from './shard.js';
-import { readInThreads } from './threads.js';
 
 /** Threads that a reading may have. */
 const MOST_THREADS = 64;
@@ -72,12 +71,13 @@ export async function readCaptures(
     throw new RheoError(ErrorCode.usage, `threads must be 1 to ${MOST_THREADS}, not ${threads}`);
   }
   // A filter that cannot be compiled shall be told before a file is opened.
-  const filter = options.filter === undefined ? undefined : compileFilter(options.filter);
+  const filter = await compile(options.filter);
   const seed = drawSeed();
   let reports: ShardReport[];
   let end: SourceEnd;
   if (threads > 1 && isPaths(input) && input.every(isRegularFile)) {
     if (run.hooks !== undefined) throw new RheoError(ErrorCode.usage, 'hooks of the caller work with one thread only');
+    const { readInThreads } = await import('./threads.js');
     ({ reports, end } = await readInThreads(input, options, settings, seed, threads, sink, run));
   } else {
     const follow = options.follow ?? false;
@@ -132,7 +132,7 @@ export async function countPackets(
   filter: string | undefined,
   options: { follow?: boolean; signal?: AbortSignal } = {},
 ): Promise<number> {
-  const compiled = filter === undefined ? undefined : compileFilter(filter);
+  const compiled = await compile(filter);
   const source = await openCaptures(paths, { follow: options.follow ?? false });
   const batch = new Batch();
   const stop = (): void => void source.close();
@@ -161,6 +161,13 @@ export async function countPackets(
 /** Adds the interfaces that are new to a list of those known. */
 export function noteInterfaces(known: Interface[], now: readonly Interface[]): void {
   for (let n = known.length; n < now.length; n++) known.push(now[n]);
+}
+
+/** What only some runs need is loaded only there: the modules of the compiler take as long as 100,000 packets. */
+async function compile(filter: string | undefined): Promise<PacketFilter | undefined> {
+  if (filter === undefined) return undefined;
+  const { compileFilter } = await import('../filter/filter.js');
+  return compileFilter(filter);
 }
 
 /** A secret for the flow table's hash. */

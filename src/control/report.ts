@@ -133,7 +133,7 @@ export function ledger(reports: readonly ShardReport[], seen: 'all' | 'own' = 'a
     equal(reports.length === 1 ? 'packets = judged' : `shard ${shard}: packets = judged`, report.packets, judged);
   }
   // Shards that were interrupted have not come equally far: then only what was judged is known to be read.
-  const together = reports.every((report) => report.packets === head.packets);
+  const together = seen === 'all' && reports.every((report) => report.packets === head.packets);
   const all = together ? head.packets : decoded + refusals;
   const packets = seen === 'own' ? sum((report) => report.packets) : all;
   equal('packets = decoded + refused', packets, decoded + refusals);

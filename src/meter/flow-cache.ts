@@ -211,8 +211,10 @@ export class FlowCache {
       // The numbers that acknowledge are not known: a connection is over when both sides have said so.
       if ((state & BOTH_FINS) === BOTH_FINS) state |= CLOSED;
       hot[k + Hot.state] = state;
-      if ((state & State.reset) !== 0) return this.setClass(row, Class.rst);
-      if ((state & CLOSED) === CLOSED) return this.setClass(row, Class.fin);
+      if ((state & State.reset) !== 0 || (state & CLOSED) === CLOSED) {
+        this.setClass(row, (state & State.reset) !== 0 ? Class.rst : Class.fin);
+        return;
+      }
     }
     this.promote(row);
   }

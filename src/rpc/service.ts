@@ -45,6 +45,8 @@ export interface ThreadHealth {
 export interface TargetStatus extends TargetCounters {
   url: string;
   state: string;
+  /** What it counts, where that is not records. */
+  unit?: 'samples' | undefined;
   lastError?: string | undefined;
 }
 

@@ -81,6 +81,8 @@ export class Bpf {
   /** Attributes, then a key, then a value, in memory that does not move. */
   private readonly region: Region;
   private readonly view: DataView;
+  /** The same for `exchange`: others may be written while that is under way. */
+  private readonly exchanged: Region = new Region(4096);
   private readonly keyAt: number;
   private readonly valueAt: number;
 
@@ -153,12 +155,12 @@ export class Bpf {
    * more: the kernel waits for those that were running, which takes some milliseconds, in another thread. One at a time.
    */
   async exchange(array: number, key: number, inner: number | undefined): Promise<void> {
-    // Attributes of their own: others may be written while this is under way.
-    const region = new Region(4096);
+    const region = this.exchanged;
     const view = new DataView(region.buffer);
     view.setUint32(0, array, true);
     view.setBigUint64(8, BigInt(region.address + this.keyAt), true);
     view.setUint32(this.keyAt, key, true);
+    view.setBigUint64(16, 0n, true);
     let command = MAP_DELETE_ELEM;
     if (inner !== undefined) {
       command = MAP_UPDATE_ELEM;

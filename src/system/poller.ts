@@ -1,3 +1,4 @@
+import { ErrorCode, RheoError } from '../core/errors.js';
 import { check, type Libc, libc, loadKoffi } from './libc.js';
 
 const EPOLL_CLOEXEC = 0o2000000;
@@ -23,13 +24,13 @@ export class Poller {
   };
   private closed = false;
 
-  /** @throws SystemError */
+  /** @throws SystemError; RheoError limit: the event loop takes no more descriptors */
   constructor() {
     try {
       this.handle = loadKoffi().node.poll(this.epoll, { readable: true }, this.onReadable);
-    } catch (error) {
+    } catch (cause) {
       this.libc.close(this.epoll);
-      throw error;
+      throw new RheoError(ErrorCode.limit, `cannot wait for packets: ${(cause as Error).message}`, { cause });
     }
     this.handle.stop();
   }

@@ -134,6 +134,11 @@ test('npm pack, npm install: the installed command answers every verb, in words 
     ([first]: TopEntry[]) => assert.deepEqual([first.flows, first.packets], [6, 21]),
     /^10\.77\.0\.\d +6 +21 /m,
   );
+  await verb(
+    'enrichment',
+    ({ neighbours, dumps, records }: EnrichmentStatus) => assert.deepEqual([neighbours, dumps, records], [[], [], 0]),
+    /^nothing enriches the records$/m,
+  );
   await verb('metrics', (text: string) => assert.match(String(text), /^rheo_/m), /^# TYPE rheo_\w+ counter$/m);
   await verb('config', ({ threads }: { threads: number }) => assert.equal(threads, 2), /^threads: 2$/m);
   await verb('timeouts', ({ idle }: TimeoutTable) => assert.equal(idle.udp, 600_000), /^udp +10m/m);

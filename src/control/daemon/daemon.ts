@@ -12,26 +12,25 @@ import type { ExportContext, Target } from '../../model/target.js';
 import type { HashSeed } from '../../packet/hash.js';
 import type { RpcCounters } from '../../rpc/counters.js';
 import type { FlowObject, Loss, Service } from '../../rpc/service.js';
-import { changedKeys } from '../config/difference.js';
 import { type Config, meterOptions } from '../config/schema.js';
 import { Enrichment, enrichmentOf } from '../enrichment.js';
 import { drawSeed } from '../read.js';
 import { redact } from '../redact.js';
 import { completeSettings, type MeterSettings, recordFields } from '../settings.js';
 import { type DaemonClock, every, SYSTEM_CLOCK, within } from './clock.js';
+import { Exporting } from './exporting.js';
 import { LiveService } from './live-service.js';
 import { lossOf } from './loss.js';
 import type { LiveTask } from './messages.js';
-import { PacketSampling } from './packet-sampling.js';
 import { ProcessWatch } from './process-figures.js';
 import { Queries } from './queries.js';
 import { RecordStatistics } from './record-statistics.js';
+import { planReload } from './reload.js';
 import { type ShardHost, WORKER_HOST } from './shard-host.js';
 import { Shards } from './shards.js';
 import { linkCountersOf, sourceOfConfig } from './source-of-config.js';
 import type { SourceSpec } from './sources.js';
 import { Subscriptions } from './subscriptions.js';
-import { Targets } from './targets.js';
 
 type Level = 'info' | 'warn' | 'error';
 
@@ -68,7 +67,6 @@ const STOP_MS = 1500;
 const LONGEST_STOP_MS = 30_000;
 /** `exit` waits so long for threads to close their sockets. */
 const EXIT_MS = 1000;
-const CLOSE_MS = 500;
 /** Records a second that are turned into objects for subscribers; the rest is dropped for them, and counted. */
 const TOLD_A_SECOND = 20_000;
 const FANOUT_GROUPS = 1 << 16;
@@ -85,8 +83,7 @@ export class Daemon {
   readonly options: DaemonOptions;
   readonly clock: DaemonClock;
   readonly shards: Shards;
-  readonly targets: Targets;
-  readonly sampling: PacketSampling;
+  readonly exporting: Exporting;
   readonly statistics: RecordStatistics = new RecordStatistics();
   readonly subscriptions: Subscriptions = new Subscriptions();
   readonly members: readonly RecordField[];
@@ -112,6 +109,7 @@ export class Daemon {
   private readonly startedAt: number;
   private told = 0;
   private interrupted = false;
+  private reloading: Promise<void> = Promise.resolve();
   private stopping: Promise<void> | undefined;
   private exiting: Promise<void> | undefined;
   private timers: (() => void)[] = [];
@@ -136,18 +134,19 @@ export class Daemon {
     this.shards = new Shards(config.threads, (shard) => this.task(shard), options.host ?? WORKER_HOST, this.clock, {
       records: (batch) => this.takeRecords(batch),
       event,
-      folded: (shard) => this.sampling.fold(shard),
+      folded: (shard) => this.exporting.foldShard(shard),
       ended: (failure) => {
         this.failure = failure;
         void this.stop();
       },
     });
-    this.targets = new Targets(this.clock, event);
-    this.sampling = new PacketSampling({
+    this.exporting = new Exporting({
       clock: this.clock,
-      targets: this.targets,
+      openTarget: options.openTarget ?? openTarget,
+      context: () => this.exportContext(),
       interfaces: this.shards.interfaces,
       openCounters: linkCountersOf(this.source),
+      countedByKernel: this.source.kind === 'ebpf',
       seed: () => randomInt(2 ** 32),
       event,
     });
@@ -192,7 +191,7 @@ export class Daemon {
       shard,
       shards: config.threads,
       source,
-      samplers: this.sampling.begin(shard),
+      samplers: this.exporting.beginShard(shard),
     };
   }
 
@@ -212,38 +211,22 @@ export class Daemon {
   async start(): Promise<void> {
     if (this.state !== 'new') throw new RheoError(ErrorCode.usage, 'the daemon was started already');
     this.state = 'running';
-    const opened = await this.openTargets(this.config.export);
-    for (const target of opened) this.targets.add(target);
+    const opened = await this.exporting.open(this.config.export);
     try {
-      await this.sampling.add(opened);
+      await this.exporting.join(opened);
       await this.enrichment?.start();
       this.options.beforeThreads?.();
       await this.shards.start();
     } catch (error) {
       this.state = 'ended';
       await this.enrichment?.close();
-      this.sampling.close();
-      await this.targets.close(opened, CLOSE_MS);
+      await this.exporting.close();
       throw error;
     }
     this.watch.start();
     this.timers.push(every(this.clock, TICK_MS, () => this.tick()));
     this.lineEvery(this.config.statisticsInterval);
     this.event('info', `observing with ${this.config.threads} thread${this.config.threads === 1 ? '' : 's'}`);
-  }
-
-  /** Opens all or none. */
-  private async openTargets(urls: readonly string[]): Promise<Target[]> {
-    const open = this.options.openTarget ?? openTarget;
-    const opened: Target[] = [];
-    try {
-      for (const url of urls) opened.push(await open(url, this.exportContext()));
-      this.sampling.check(opened);
-    } catch (error) {
-      await Promise.all(opened.map((target) => target.close().catch(() => undefined)));
-      throw error;
-    }
-    return opened;
   }
 
   private exportContext(): ExportContext {
@@ -274,7 +257,7 @@ export class Daemon {
     this.enrichment?.enricher.enrich(batch);
     this.statistics.add(batch);
     if (this.subscriptions.has('records')) this.tellRecords(batch);
-    return this.targets.write(batch);
+    return this.exporting.write(batch);
   }
 
   private tellRecords(batch: RecordBatch): void {
@@ -289,7 +272,7 @@ export class Daemon {
 
   private tick(): void {
     this.told = 0;
-    this.targets.tick();
+    this.exporting.tick();
     const now = this.clock.monotonicMs();
     for (const [shard, looks] of this.shards.looks().entries()) {
       if (looks === this.looks[shard]) continue;
@@ -331,8 +314,8 @@ export class Daemon {
   ledger(): Loss {
     return lossOf({
       shards: this.shards.report(),
-      targets: this.targets.status(),
-      targetsImbalance: [...this.targets.imbalance(), ...this.sampling.imbalance(this.state === 'ended')],
+      targets: this.exporting.status(),
+      targetsImbalance: this.exporting.imbalance(),
       records: this.records,
       subscribersDropped: this.subscribersDropped,
       uptimeSeconds: this.uptimeSeconds,
@@ -350,40 +333,51 @@ export class Daemon {
 
   /**
    * Takes on what of another configuration can be taken on without losing anything; all of that or, if it throws, nothing.
+   * One after the other, where several are asked for.
    * @throws RheoError a target that cannot be opened
    */
-  async reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }> {
-    if (this.state !== 'running') throw new RheoError(ErrorCode.usage, 'the daemon is stopping');
-    const before = this.config;
-    const changed: string[] = [];
-    const needsRestart: string[] = [];
-    for (const key of changedKeys(before, config)) (changesNow(key) ? changed : needsRestart).push(key);
-    const urls = new Set(before.export);
-    const added = await this.openTargets(config.export.filter((url) => !urls.has(url)));
-    const removed = this.targets.list.filter((_, k) => !config.export.includes(before.export[k]));
+  reload(config: Config): Promise<{ changed: string[]; needsRestart: string[] }> {
+    const reloaded = this.reloading.then(() => this.takeOn(config));
+    this.reloading = reloaded.then(
+      () => undefined,
+      () => undefined,
+    );
+    return reloaded;
+  }
+
+  private async takeOn(wanted: Config): Promise<{ changed: string[]; needsRestart: string[] }> {
+    const stopping = (): RheoError => new RheoError(ErrorCode.usage, 'the daemon is stopping');
+    if (this.state !== 'running') throw stopping();
+    const { exporting } = this;
+    // Others that change the configuration meanwhile (setTimeouts) leave the targets alone.
+    const added = await exporting.open(planReload(this.config, wanted).added);
+    if (this.ending) {
+      await exporting.discard(added);
+      throw stopping();
+    }
     // From here on nothing can fail.
-    for (const target of added) this.targets.add(target);
-    await this.sampling.add(added);
-    if (removed.length > 0) this.sampling.remove(removed);
-    this.shards.setSamplers((shard) => this.sampling.tasks(shard));
-    this.config = { ...before, ...this.changeable(config) };
-    // In the order of the targets: those that were kept, then those that were added.
-    const keptUrls = before.export.filter((url) => config.export.includes(url));
-    const addedUrls = config.export.filter((url) => !urls.has(url));
-    this.config = { ...this.config, export: [...keptUrls, ...addedUrls] };
+    const { changed, needsRestart, config, removed } = planReload(this.config, wanted);
+    const leaving = removed.map((place) => exporting.list[place]);
+    const joined = exporting.join(added);
+    const left = exporting.leave(leaving);
+    if ([...added, ...leaving].some(({ samples }) => samples !== undefined)) {
+      this.shards.setSamplers((shard) => exporting.samplers(shard));
+    }
+    this.config = config;
     if (changed.some((key) => key.startsWith('timeouts') || key === 'activeTimeout')) {
       this.setTimeouts(completeTimeouts({ idle: config.timeouts, active: config.activeTimeout }));
     }
     if (changed.includes('statisticsInterval')) this.lineEvery(config.statisticsInterval);
     if (changed.includes('log.level')) this.options.logLevel?.(config.log.level);
-    if (removed.length > 0) await this.targets.close(removed, CLOSE_MS);
+    await Promise.all([joined, left]);
     if (changed.length > 0) this.event('info', `configuration read again; changed: ${changed.join(', ')}`);
     if (needsRestart.length > 0) this.event('warn', `these need a restart: ${needsRestart.join(', ')}`);
     return { changed, needsRestart };
   }
 
-  private changeable({ timeouts, activeTimeout, statisticsInterval, log }: Config): Partial<Config> {
-    return { timeouts, activeTimeout, statisticsInterval, log: { ...this.config.log, level: log.level } };
+  /** A method, as what waits in between does not see that it changes. */
+  private get ending(): boolean {
+    return this.state !== 'running';
   }
 
   /** Ends all flows and hands them out, closes the targets. Called a second time it does not wait any more (`exitNow`). */
@@ -449,8 +443,7 @@ export class Daemon {
     for (const cancel of this.timers) cancel();
     this.timers = [];
     this.cancelLine();
-    this.sampling.close();
-    await this.targets.close(this.targets.list, CLOSE_MS);
+    await this.exporting.close();
     await this.enrichment?.close();
     this.watch.stop();
     this.state = 'ended';
@@ -458,13 +451,4 @@ export class Daemon {
     this.event('info', `stopped. ${loss.verdict}`);
     this.settleEnded(loss);
   }
-}
-
-/** Keys that a running daemon takes on. */
-function changesNow(key: string): boolean {
-  return (
-    /^timeouts\b/.test(key) ||
-    /^export\b/.test(key) ||
-    ['activeTimeout', 'statisticsInterval', 'log.level'].includes(key)
-  );
 }

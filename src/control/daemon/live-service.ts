@@ -178,7 +178,7 @@ export class LiveService implements Service {
   }
 
   sendTemplates(): void {
-    this.daemon.targets.sendTemplates();
+    this.daemon.exporting.sendTemplates();
   }
 
   logLevel(level?: string): string {

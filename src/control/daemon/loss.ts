@@ -109,9 +109,9 @@ function verdictOf(losses: Losses): string {
   add(flowsLost, 'flows were lost with their thread');
   add(recordsDropped, 'records were dropped before the targets');
   add(recordsLost, 'records were lost with their thread');
-  for (const { url, dropped: reasons } of targets) {
+  for (const { url, unit = 'records', dropped: reasons } of targets) {
     const count = Object.values(reasons).reduce((sum, one) => sum + one, 0);
-    add(count, `records were dropped on the way to ${url}`);
+    add(count, `${unit} were dropped on the way to ${url}`);
   }
   if (imbalance.length > 0) parts.push(`the accounts do not balance (${imbalance[0]})`);
   if (parts.length === 0) {

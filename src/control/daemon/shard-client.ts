@@ -36,6 +36,8 @@ export interface Client {
   startedMs: number;
   pauseMs: number;
   cancelRestart: (() => void) | undefined;
+  /** Its source cannot be begun anew: what came through a pipe does not come again. */
+  once: boolean;
   readonly pending: Map<number, Pending>;
   damaged: Record<string, number>;
   warnings: string[];
@@ -62,6 +64,7 @@ export function newClient(shard: number): Client {
     startedMs: 0,
     pauseMs: FIRST_PAUSE_MS,
     cancelRestart: undefined,
+    once: false,
     pending: new Map(),
     damaged: {},
     warnings: [],

@@ -112,8 +112,10 @@ export class Shards {
             return this.hear(client, message);
         }
       };
+      const task = this.task(client.shard);
+      client.once = task.source.kind === 'pipe';
       client.handle = this.host.start(
-        { ...this.task(client.shard), accounts: client.accounts.memory },
+        { ...task, accounts: client.accounts.memory },
         {
           message: (message) => this.receive(() => heard(message), message),
           gone: (error) => {
@@ -231,9 +233,7 @@ export class Shards {
 
   private gone(client: Client, done: boolean, failure: RheoError | undefined): void {
     if (failure !== undefined) client.lastError = failure.message;
-    // What came through a pipe does not come again.
-    const once = this.task(client.shard).source.kind === 'pipe';
-    if (this.ending || done || once) {
+    if (this.ending || done || client.once) {
       if (failure !== undefined) this.ears.event('error', failure.message);
       client.state = 'stopped';
       client.settled();

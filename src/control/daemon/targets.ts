@@ -9,19 +9,22 @@ const PATIENCE_MS = 500;
 
 interface Entry {
   readonly target: Target;
-  /** Records that had been handed out before it joined, and since. */
+  /** Records or samples handed to it. */
   handed: number;
   /** Records whose writing failed without the target having counted them. */
   thrown: number;
   /** Samples that were lost on their way to it, by reason. */
   readonly lost: Record<string, number>;
   lastError: string | undefined;
+  /** It gets nothing any more, and is being closed or was. */
+  closed: boolean;
 }
 
 /** The export targets of a daemon: each gets every batch; none makes another, or the shards, wait. */
 export class Targets {
   private entries: Entry[] = [];
-  private readonly closed: TargetStatus[] = [];
+  /** Closed lately: some may still be working on what they had. */
+  private readonly closed: Entry[] = [];
   private readonly clock: DaemonClock;
   private readonly event: (level: 'info' | 'warn' | 'error', message: string) => void;
 
@@ -31,7 +34,7 @@ export class Targets {
   }
 
   add(target: Target): void {
-    this.entries.push({ target, handed: 0, thrown: 0, lost: {}, lastError: undefined });
+    this.entries.push({ target, handed: 0, thrown: 0, lost: {}, lastError: undefined, closed: false });
   }
 
   get list(): readonly Target[] {
@@ -116,13 +119,25 @@ export class Targets {
     }
   }
 
+  /** Has samples sent that wait for company. */
+  flushSamples(): void {
+    for (const entry of this.entries) {
+      try {
+        entry.target.samples?.flush();
+      } catch (error) {
+        this.failed(entry, error);
+      }
+    }
+  }
+
   /** Takes targets out and closes them; those that take longer than so many ms are left behind. */
   async close(which: readonly Target[], withinMs: number): Promise<void> {
     const closing = this.entries.filter(({ target }) => which.includes(target));
     this.entries = this.entries.filter((entry) => !closing.includes(entry));
-    await Promise.all(closing.map((entry) => this.closeOne(entry, withinMs)));
-    this.closed.push(...closing.map((entry) => statusOf(entry, 'closed')));
+    for (const entry of closing) entry.closed = true;
+    this.closed.push(...closing);
     this.closed.splice(0, this.closed.length - MOST_CLOSED);
+    await Promise.all(closing.map((entry) => this.closeOne(entry, withinMs)));
   }
 
   private async closeOne(entry: Entry, withinMs: number): Promise<void> {
@@ -131,19 +146,20 @@ export class Targets {
     this.event('warn', `target ${entry.target.url} was not closed within ${withinMs} ms`);
   }
 
-  /** Those in use, then those closed lately. */
-  status(): TargetStatus[] {
-    return [...this.entries.map((entry) => statusOf(entry, entry.target.state)), ...this.closed];
+  /** Those in use, then those closed lately. @param over the process ends: what waits does not go out any more */
+  status(over: boolean): TargetStatus[] {
+    return [...this.entries, ...this.closed].map((entry) => statusOf(entry, over));
   }
 
   /** Sums of the targets' accounts that do not balance. */
   imbalance(): string[] {
     const found: string[] = [];
-    for (const { target, handed, thrown } of this.entries) {
+    for (const { target, handed, thrown } of [...this.entries, ...this.closed]) {
       const { received, sent, dropped, waiting } = target.counters;
       const lost = Object.values(dropped).reduce((sum, count) => sum + count, 0);
+      const what = target.samples === undefined ? 'records' : 'samples';
       if (received + thrown !== handed) {
-        found.push(`${target.url}: records handed to it = received: ${handed} ≠ ${received + thrown}`);
+        found.push(`${target.url}: ${what} handed to it = received: ${handed} ≠ ${received + thrown}`);
       }
       if (received !== sent + lost + waiting) {
         found.push(`${target.url}: received = sent + dropped + waiting: ${received} ≠ ${sent + lost + waiting}`);
@@ -153,13 +169,17 @@ export class Targets {
   }
 }
 
-function statusOf({ target, lastError, thrown, lost, handed }: Entry, state: string): TargetStatus {
+function statusOf({ target, lastError, thrown, lost, handed, closed }: Entry, over: boolean): TargetStatus {
   const { counters } = target;
   const dropped = { ...counters.dropped };
-  if (thrown > 0) dropped.failed = thrown;
+  const drop = (reason: string, count: number): void => {
+    if (count > 0) dropped[reason] = (dropped[reason] ?? 0) + count;
+  };
+  drop('failed', thrown);
+  if (over) drop('closed', counters.waiting);
   let received = handed;
   for (const [reason, count] of Object.entries(lost)) {
-    dropped[reason] = (dropped[reason] ?? 0) + count;
+    drop(reason, count);
     received += count;
   }
   const error = target.lastError ?? lastError;
@@ -167,8 +187,10 @@ function statusOf({ target, lastError, thrown, lost, handed }: Entry, state: str
     ...counters,
     received,
     dropped,
+    waiting: over ? 0 : counters.waiting,
     url: target.url,
-    state,
+    state: closed ? 'closed' : target.state,
+    ...(target.samples === undefined ? {} : { unit: 'samples' }),
     ...(error === undefined ? {} : { lastError: error }),
   };
 }

@@ -27,6 +27,11 @@ export function lostError(peer: HostPort, error: Error): Error {
   return new Error(`${hostText(peer)}: ${what}`, { cause: error });
 }
 
+/** The address from which a connected socket reaches its peer; a zone (%eth0) is no part of it. */
+export function ownAddress(socket: Socket): string {
+  return socket.address().address.replace(/%.*$/, '');
+}
+
 /** The receiver of what a socket sends, if it is on this machine and the kernel can tell of it. */
 export function openReceiver(source: { address: string; port: number }, peer: HostPort): UdpReceiver | undefined {
   if (!isOwn(peer.host) || isIP(source.address) === 0 || isIP(source.address) !== isIP(peer.host)) return undefined;
@@ -58,6 +63,7 @@ export interface UdpBatchPeer {
  */
 export class UdpBatchConnection implements Connection {
   readonly maxMessageBytes: number;
+  readonly localAddress: string;
   readonly #peer: UdpBatchPeer;
   readonly #events: ConnectionEvents;
   readonly #batch: DatagramBatch;
@@ -77,6 +83,7 @@ export class UdpBatchConnection implements Connection {
   constructor(peer: UdpBatchPeer, maxMessageBytes: number, events: ConnectionEvents) {
     this.#peer = peer;
     this.#receiver = peer.receiver;
+    this.localAddress = ownAddress(peer.socket);
     this.maxMessageBytes = maxMessageBytes;
     this.#events = events;
     const capacity = Math.max(1, Math.min(BATCH_DATAGRAMS, Math.floor(BATCH_BYTES / maxMessageBytes)));

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { canSendBatches, openUdpSocket } from '../../system/udp-socket.js';
 import type { HostPort } from '../target-url.js';
 import type { Connection, ConnectionEvents } from './connection.js';
-import { lostError, openReceiver, UdpBatchConnection } from './udp-batch.js';
+import { lostError, openReceiver, ownAddress, UdpBatchConnection } from './udp-batch.js';
 
 export interface UdpOptions {
   /** Largest payload of a datagram. */
@@ -95,8 +95,7 @@ class UdpConnection implements Connection {
 
   constructor(socket: Socket, peer: HostPort, maxMessageBytes: number, events: ConnectionEvents) {
     this.#socket = socket;
-    // A connected socket knows by which address it reaches its peer; a zone (%eth0) is no part of the address.
-    this.localAddress = socket.address().address.replace(/%.*$/, '');
+    this.localAddress = ownAddress(socket);
     this.#peer = peer;
     this.maxMessageBytes = maxMessageBytes;
     this.#events = events;

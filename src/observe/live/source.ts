@@ -2,6 +2,7 @@ import { ErrorCode, RheoError } from '../../core/errors.js';
 import type { LiveInterface, LiveSource } from '../../model/live-source.js';
 import type { SourceCounters } from '../../model/source.js';
 import type { Batch } from '../../packet/batch.js';
+import type { SystemError } from '../../system/libc.js';
 import type { Link, LinkMonitor } from '../../system/links.js';
 import { namespaceIdentity } from '../../system/netns.js';
 import type { BpfInstruction } from '../../system/packet-socket.js';
@@ -428,7 +429,13 @@ export class RingSource implements LiveCapture, RingContext {
   /** A socket whose interface went down says so once, and goes on when it is up again. */
   private takeErrors(): void {
     for (const { ring } of this.observed) {
-      const error = ring.socket.takeError();
+      let error: SystemError | undefined;
+      try {
+        error = ring.socket.takeError();
+      } catch (cause) {
+        // It is asked again at the next silence; packets come all the same.
+        error = cause as SystemError;
+      }
       if (error === undefined) continue;
       ring.device.lastError = error.code === 'ENETDOWN' ? 'the interface went down' : error.message;
     }

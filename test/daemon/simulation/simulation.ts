@@ -56,7 +56,7 @@ class Simulation {
     this.daemon = new Daemon({
       config,
       version: 'simulated',
-      source: { kind: 'pipe', path: 'unused' },
+      source: { kind: 'module', url: 'unused:', options: {} },
       host: this.host,
       clock: this.clock,
       seed: [random.below(1 << 30), random.below(1 << 30)],
