@@ -153,11 +153,6 @@ export class SampleRoad {
     }
   }
 
-  /** Sends what waits for company. */
-  flush(): void {
-    for (const { targets } of this.samplers) for (const { samples } of targets) samples?.flush();
-  }
-
   /** Hands the counters of an interface to a target. */
   handCounters(target: Target, sample: CounterSample): void {
     this.hand(target, () => target.samples?.takeCounters(sample));

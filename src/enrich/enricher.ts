@@ -82,7 +82,7 @@ export class Enricher {
 
   private asOf(): number {
     if (this.choice === 'origin') return this.answer.originAs;
-    return this.choice === 'neighbour' ? this.answer.adjacentAs : this.answer.previousAs;
+    return this.choice === 'previous' ? this.answer.previousAs : this.answer.adjacentAs;
   }
 }
 

@@ -46,7 +46,7 @@ export interface TargetStatus extends TargetCounters {
   url: string;
   state: string;
   /** What it counts, where that is not records. */
-  unit?: 'samples' | undefined;
+  unit?: 'samples';
   lastError?: string | undefined;
 }
 

@@ -6,7 +6,16 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CTL_VERBS } from '../../src/cli/spec/ctl.js';
 import type { LiveInterface } from '../../src/model/live-source.js';
-import type { FlowPage, Health, Loss, Service, Statistics, TimeoutTable, TopEntry } from '../../src/rpc/service.js';
+import type {
+  EnrichmentStatus,
+  FlowPage,
+  Health,
+  Loss,
+  Service,
+  Statistics,
+  TimeoutTable,
+  TopEntry,
+} from '../../src/rpc/service.js';
 import { netnsMissing, twoHosts } from '../support/netns.js';
 import { hasProgram } from '../support/programs.js';
 import { projectRoot } from '../support/shared.js';

@@ -94,6 +94,7 @@ test('origin, neighbour or the one before the origin', () => {
   const as = (choice: AsChoice): unknown => enriched([OUT], [TABLE], undefined, choice)[0].dstAs;
   assert.equal(as('origin'), 4_200_000_003);
   assert.equal(as('neighbour'), 65_001);
+  assert.equal(as('peer'), 65_001, 'the word that routers have for it');
   assert.equal(as('previous'), 65_002);
   assert.deepEqual(AS_WORDS, AS_CHOICES, 'the flag knows the same words');
 });

@@ -2,12 +2,15 @@ import { createRequire } from 'node:module';
 import type koffiModule from 'koffi';
 import type { Faults } from './faults.js';
 
+/** Says which call fails: see `Faults.next`. */
+export type FaultSource = Pick<Faults, 'next'>;
+
 type Call = ((...args: unknown[]) => unknown) & { async?: unknown };
 
 const koffi = createRequire(import.meta.url)('koffi') as typeof koffiModule;
 
 /** Errors that a call may fail with. What is not here never fails, or nobody could do anything about it. */
-const ERRORS: Readonly<Record<string, readonly string[]>> = {
+export const ERRORS: Readonly<Record<string, readonly string[]>> = {
   socket: ['EMFILE', 'ENOBUFS', 'EPERM', 'ENFILE'],
   bind: ['ENODEV', 'ENETDOWN', 'ENOMEM'],
   setsockopt: ['ENOMEM', 'EINVAL', 'ENOBUFS', 'EPERM'],
@@ -26,10 +29,10 @@ const ERRORS: Readonly<Record<string, readonly string[]>> = {
 };
 const MAP_FAILED = 2 ** 64;
 
-let faults: Faults | undefined;
+let faults: FaultSource | undefined;
 
 /** From now on C calls of this thread are counted, and may fail. Undefined: no more. */
-export function failCalls(given: Faults | undefined): void {
+export function failCalls(given: FaultSource | undefined): void {
   faults = given;
 }
 

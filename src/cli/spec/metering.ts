@@ -44,8 +44,8 @@ export const EXPORT_FLAG: FlagSpec = {
   ],
 };
 
-/** AS_CHOICES of enrich/enricher.ts, here without its code; a test holds the two together. */
-export const AS_WORDS = ['origin', 'neighbour', 'previous'] as const;
+/** AS_CHOICES of enrich/as-choice.ts, here without its code; a test holds the two together. */
+export const AS_WORDS = ['origin', 'neighbour', 'peer', 'previous'] as const;
 
 export const ENRICHMENT_FLAGS: readonly FlagSpec[] = [
   {
@@ -70,7 +70,7 @@ export const ENRICHMENT_FLAGS: readonly FlagSpec[] = [
     placeholder: 'WHICH',
     choices: AS_WORDS,
     group: ENRICHMENT,
-    summary: 'AS number of a route: its origin, the neighbour on the way to it, or the one previous to the origin',
+    summary: 'AS number of a route: its origin, the neighbour (or peer) on the way to it, or the one previous to the origin',
     fallback: 'origin',
   },
 ];

@@ -1,4 +1,4 @@
-import { EXPORT_FLAG, METERING_FLAGS, SEED_FLAG, THREADS_FLAG } from './metering.js';
+import { ENRICHMENT_FLAGS, EXPORT_FLAG, METERING_FLAGS, SEED_FLAG, THREADS_FLAG } from './metering.js';
 import { type CommandSpec, type FlagSpec, TIME_TEXT } from './types.js';
 
 const OBSERVE = 'Observing';
@@ -74,6 +74,7 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
   { name: 'dedupe', kind: 'switch', group: OBSERVE, summary: 'leave out second sights of packets on other interfaces' },
   { ...THREADS_FLAG, group: OBSERVE },
   ...METERING_FLAGS,
+  ...ENRICHMENT_FLAGS,
   { ...EXPORT_FLAG, group: 'Export' },
   { ...SEED_FLAG, group: 'Export' },
   {

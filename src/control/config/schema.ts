@@ -235,7 +235,7 @@ const enrich = z
       as: word(AS_CHOICES)
         .default('origin')
         .describe(
-          'AS number of a route: its origin, the neighbour on the way to it, or the one previous to the origin',
+          'AS number of a route: its origin, the neighbour (or peer) on the way to it, or the one previous to the origin',
         ),
       memory: size(2 ** 20, 2 ** 34)
         .prefault('400M')

@@ -17,7 +17,7 @@ import { Enrichment, enrichmentOf } from '../enrichment.js';
 import { drawSeed } from '../read.js';
 import { redact } from '../redact.js';
 import { completeSettings, type MeterSettings, recordFields } from '../settings.js';
-import { type DaemonClock, every, SYSTEM_CLOCK, within } from './clock.js';
+import { type DaemonClock, every, SYSTEM_CLOCK } from './clock.js';
 import { Exporting } from './exporting.js';
 import { LiveService } from './live-service.js';
 import { lossOf } from './loss.js';
@@ -30,6 +30,7 @@ import { type ShardHost, WORKER_HOST } from './shard-host.js';
 import { Shards } from './shards.js';
 import { linkCountersOf, sourceOfConfig } from './source-of-config.js';
 import type { SourceSpec } from './sources.js';
+import { exitShards, stopShards } from './stopping.js';
 import { Subscriptions } from './subscriptions.js';
 
 type Level = 'info' | 'warn' | 'error';
@@ -61,12 +62,6 @@ export interface DaemonOptions {
 const TICK_MS = 1000;
 /** A thread that has not looked at its source for so long hangs. */
 const HANGING_MS = 5000;
-/** A stop that makes no progress for so long is forced; one that does, after so long. */
-const STOP_STEP_MS = 500;
-const STOP_MS = 1500;
-const LONGEST_STOP_MS = 30_000;
-/** `exit` waits so long for threads to close their sockets. */
-const EXIT_MS = 1000;
 /** Records a second that are turned into objects for subscribers; the rest is dropped for them, and counted. */
 const TOLD_A_SECOND = 20_000;
 const FANOUT_GROUPS = 1 << 16;
@@ -346,14 +341,15 @@ export class Daemon {
   }
 
   private async takeOn(wanted: Config): Promise<{ changed: string[]; needsRestart: string[] }> {
-    const stopping = (): RheoError => new RheoError(ErrorCode.usage, 'the daemon is stopping');
-    if (this.state !== 'running') throw stopping();
+    this.mustRun();
     const { exporting } = this;
     // Others that change the configuration meanwhile (setTimeouts) leave the targets alone.
     const added = await exporting.open(planReload(this.config, wanted).added);
-    if (this.ending) {
+    try {
+      this.mustRun();
+    } catch (error) {
       await exporting.discard(added);
-      throw stopping();
+      throw error;
     }
     // From here on nothing can fail.
     const { changed, needsRestart, config, removed } = planReload(this.config, wanted);
@@ -375,9 +371,8 @@ export class Daemon {
     return { changed, needsRestart };
   }
 
-  /** A method, as what waits in between does not see that it changes. */
-  private get ending(): boolean {
-    return this.state !== 'running';
+  private mustRun(): void {
+    if (this.state !== 'running') throw new RheoError(ErrorCode.usage, 'the daemon is stopping');
   }
 
   /** Ends all flows and hands them out, closes the targets. Called a second time it does not wait any more (`exitNow`). */
@@ -394,25 +389,12 @@ export class Daemon {
 
   private async stopAll(): Promise<void> {
     this.event('info', 'stopping');
-    const over = this.shards.end('stop');
-    let done = false;
-    const finished = over.then(() => {
-      done = true;
+    await stopShards(this.shards, {
+      clock: this.clock,
+      progress: () => this.records + this.ledger().packets,
+      givenUp: () => this.exiting !== undefined,
+      forced: () => this.event('error', 'the threads do not end; they are ended by force'),
     });
-    const begunAt = this.clock.monotonicMs();
-    let progressAt = begunAt;
-    let progress = -1;
-    while (!done && this.exiting === undefined) {
-      await within(this.clock, STOP_STEP_MS, finished);
-      const now = this.clock.monotonicMs();
-      const { packets } = this.ledger();
-      if (this.records + packets !== progress) progressAt = now;
-      progress = this.records + packets;
-      if (done || (now - progressAt < STOP_MS && now - begunAt < LONGEST_STOP_MS)) continue;
-      this.event('error', 'the threads do not end; they are ended by force');
-      await this.shards.kill();
-      await finished;
-    }
     if (this.exiting !== undefined) return this.exiting;
     await this.closeAll();
   }
@@ -427,14 +409,7 @@ export class Daemon {
   private async exitAll(): Promise<void> {
     this.state = 'stopping';
     this.interrupted = true;
-    const over = this.shards.end('exit');
-    let done = false;
-    const finished = over.then(() => {
-      done = true;
-    });
-    await within(this.clock, EXIT_MS, finished);
-    if (!done) await this.shards.kill();
-    await finished;
+    await exitShards(this.shards, this.clock);
     await this.closeAll();
   }
 

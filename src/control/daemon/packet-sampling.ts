@@ -19,6 +19,8 @@ export interface PacketSamplingOptions {
   readonly interfaces: InterfaceTable;
   /** Opens the kernel's counters; undefined: the source has no real interfaces. */
   readonly openCounters: (() => Promise<LinkCounterReader>) | undefined;
+  /** The kernel counts flows and hands no packets out. */
+  readonly countedByKernel: boolean;
   /** Whole numbers of 32 bits that nobody can guess. */
   readonly seed: () => number;
   readonly event: (level: 'info' | 'warn' | 'error', message: string) => void;
@@ -52,22 +54,35 @@ export class PacketSampling {
     this.road.check(targets);
   }
 
-  /** Targets have joined; those that take records are passed over. Opens what they need. */
+  /**
+   * Targets have joined; those that take records are passed over. They get samples from this call on; the kernel's counters
+   * are open when the promise settles.
+   */
   async add(targets: readonly Target[]): Promise<void> {
-    const { clock, openCounters } = this.options;
+    const { clock, countedByKernel, event } = this.options;
     const sampled = targets.filter(({ samples }) => samples !== undefined);
     if (sampled.length === 0) return;
     this.road.add(sampled);
     for (const target of sampled) {
       if (target.samples!.wish.pollingMs > 0) this.polls.set(target, { nextMs: clock.monotonicMs() });
     }
+    if (countedByKernel)
+      event('warn', 'the kernel counts flows (observe: ebpf): there are no packets to take samples of');
     if (this.cancel.length === 0) {
       this.cancel.push(every(clock, FETCH_MS, () => this.fetch()));
       this.cancel.push(every(clock, POLL_MS, () => this.poll()));
     }
+    await this.openReader();
+  }
+
+  private async openReader(): Promise<void> {
+    const { openCounters } = this.options;
     if (this.reader !== undefined || this.polls.size === 0 || openCounters === undefined) return;
     try {
-      this.reader = await openCounters();
+      const reader = await openCounters();
+      // Nobody may want it any more.
+      if (this.cancel.length > 0) this.reader = reader;
+      else reader.close();
     } catch (error) {
       this.complain(error);
     }
@@ -75,6 +90,7 @@ export class PacketSampling {
 
   /** Targets leave; they get what is there before. */
   remove(targets: readonly Target[]): void {
+    if (!targets.some(({ samples }) => samples !== undefined)) return;
     this.fetch();
     this.road.remove(targets);
     for (const target of targets) this.polls.delete(target);
@@ -116,7 +132,7 @@ export class PacketSampling {
   private fetch(): void {
     // Targets of a daemon always have room, or drop.
     void this.road.drain();
-    this.road.flush();
+    this.options.targets.flushSamples();
   }
 
   /** Sends the counters of observed interfaces to the targets whose time has come. */
@@ -143,8 +159,8 @@ export class PacketSampling {
         const counters = { ifIndex: interfaceNumber(one), ...link.counters };
         this.road.handCounters(target, { counters, ethernet: link.ethernet });
       }
-      target.samples!.flush();
     }
+    this.options.targets.flushSamples();
   }
 
   private complain(error: unknown): void {

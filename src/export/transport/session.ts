@@ -77,6 +77,8 @@ export class Session<Rows = RecordRows> {
   #probing = false;
   /** There was nothing to probe with: the next message does it. */
   #unproven = false;
+  /** A message is being given to the connection: what it reports meanwhile must not begin another. */
+  #sending = false;
   /** Was told of the failure; it is not told again until it is over. */
   #failing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -133,6 +135,7 @@ export class Session<Rows = RecordRows> {
 
   /** Sends one message, if there is enough for one and room for it. @returns whether it did */
   step(flush: boolean): boolean {
+    if (this.#sending) return false;
     if (!this.#ready) this.#connection?.retry?.();
     if (!this.#ready || this.#probing) return false;
     if (this.#unproven) {
@@ -354,9 +357,10 @@ export class Session<Rows = RecordRows> {
     encoder.announce(info);
     this.#announcedAtMs = performance.now();
     this.#sinceAnnounced = 0;
-    if (this.#connection === undefined) return;
+    // A connection that is full gets them before the next record.
+    if (this.#connection === undefined || !this.#ready || this.#sending) return;
     if (encoder.open) this.#finish();
-    while (encoder.pending) {
+    while (encoder.pending && this.#ready) {
       encoder.begin(now());
       this.#finish();
     }
@@ -379,6 +383,7 @@ export class Session<Rows = RecordRows> {
     this.#inFlight += records;
     this.#messagesInFlight++;
     this.#messages++;
+    this.#sending = true;
     const more = this.#connection!.send(bytes, (error) => {
       this.#inFlight -= records;
       this.#messagesInFlight--;
@@ -397,6 +402,7 @@ export class Session<Rows = RecordRows> {
       }
       this.#options.moved();
     });
+    this.#sending = false;
     if (!more) this.#ready = false;
   }
 

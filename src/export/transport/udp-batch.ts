@@ -99,6 +99,10 @@ export class UdpBatchConnection implements Connection {
 
   send(bytes: Uint8Array, done: (error?: Error) => void): boolean {
     const batch = this.#batch;
+    if (!this.#open) {
+      done(new Error('closed'));
+      return false;
+    }
     batch.add(bytes);
     this.#dones.push(done);
     if (batch.count === batch.capacity) {
@@ -158,7 +162,8 @@ export class UdpBatchConnection implements Connection {
       }
       const from = batch.done;
       const sent = batch.send(this.#peer.fd, most);
-      if (typeof sent === 'number') for (let k = 0; k < sent; k++) this.#dones[from + k]();
+      // Who is told may flush the rest at once, and so begin the next batch.
+      if (typeof sent === 'number') for (const done of this.#dones.slice(from, from + sent)) done();
       else if (sent.code === 'EAGAIN' || sent.code === 'ENOBUFS') this.#sendOne();
       else this.#failed(sent);
     }

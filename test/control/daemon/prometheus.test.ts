@@ -3,16 +3,18 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BgpType } from '../../../src/codec/bgp.js';
 import { parseConfig } from '../../../src/control/config/load.js';
 import { Daemon } from '../../../src/control/daemon/daemon.js';
 import { METRICS } from '../../../src/control/daemon/metric-table.js';
 import { RpcCounters } from '../../../src/rpc/counters.js';
 import { listenHttp } from '../../../src/rpc/http-server.js';
+import { bgpMessage, openBody } from '../../support/bgp.js';
 import { Lab, netnsMissing } from '../../support/netns.js';
 import { hasProgram } from '../../support/programs.js';
 import { projectRoot } from '../../support/shared.js';
@@ -54,10 +56,18 @@ test("Debian's Prometheus scrapes a daemon that observes, and its rules are sile
   const folder = mkdtempSync(path.join(tmpdir(), 'rheo-prometheus-'));
   const netns = lab.netns('metrics');
   const flag = (name: string, value: unknown) => ({ path: [name], value, kind: 'flag' as const, where: name });
-  const { config } = parseConfig(undefined, [flag('interfaces', ['lo']), flag('netns', netns), flag('maxFlows', 4096)]);
+  const bgp = { as: 65_001, id: '192.0.2.1', address: '127.0.0.1', port: 0, neighbours: [{ address: '127.0.0.1' }] };
+  const flags = [flag('interfaces', ['lo']), flag('netns', netns), flag('maxFlows', 4096), flag('enrich', { bgp })];
+  const { config } = parseConfig(undefined, flags);
   const counters = new RpcCounters();
   const daemon = new Daemon({ config, version: '1.2.3', control: counters });
   await daemon.start();
+  // A BGP neighbour with nothing to tell, as its metrics are only there with one.
+  const neighbour = connect(daemon.enrichment!.bgpPort, '127.0.0.1', () => {
+    neighbour.write(bgpMessage(BgpType.open, openBody()));
+    neighbour.write(bgpMessage(BgpType.keepalive, []));
+  });
+  neighbour.on('error', () => {});
   const target = `127.0.0.1:${await freePort()}`;
   const http = await listenHttp({ service: daemon.service, counters, log: () => undefined }, { listen: target });
   const own = `127.0.0.1:${await freePort()}`;
@@ -106,6 +116,7 @@ scrape_configs: [{ job_name: rheo, static_configs: [{ targets: ['${target}'] }] 
     );
     assert.equal(packets.metric.job, 'rheo');
     assert.equal((await query('rheo_ledger_balanced'))[0].value[1], '1');
+    assert.equal((await query('rheo_enrich_neighbour_up'))[0].value[1], '1');
     const names = await query('count by (__name__) ({__name__=~"rheo_.+"})');
     const stored = new Set(names.map(({ metric }) => metric.__name__));
     // A daemon without targets, pipe and ended flows has nothing to say on these.
@@ -131,6 +142,7 @@ scrape_configs: [{ job_name: rheo, static_configs: [{ targets: ['${target}'] }] 
   } finally {
     server.kill('SIGTERM');
     await ended;
+    neighbour.destroy();
     await http.close();
     await daemon.service.shutdown();
     await daemon.ended;
