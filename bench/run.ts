@@ -5,14 +5,16 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { PROJECT_ROOT } from './captures.js';
 import { plotSvg } from './plot.js';
-import { type Row, SECTIONS, type Section, type SectionName } from './sections.js';
+import { ON_REQUEST, type Row, SECTIONS, type Section, type SectionName } from './sections.js';
 import { alignedTable, markdownTable, replaceBetweenMarkers } from './table.js';
 
 const NAMES = Object.keys(SECTIONS) as SectionName[];
 const USAGE = `usage: npm run bench -- [SECTION…] [options]
-sections (all by default): ${NAMES.join(' ')}
+sections: ${NAMES.join(' ')}
+  all by default, but ${ON_REQUEST.join(', ')} (which need root) only when they are named
   --rounds N   runs of each program (3); medians are shown
   --slow       also tshark, which takes minutes
+  --minutes N  length of the soak (30)
   --json       print JSON
   --write      put the tables into docs/performance.md and README.md, and the plot into docs/growth.svg
 `;
@@ -23,6 +25,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       rounds: { type: 'string', default: '3' },
+      minutes: { type: 'string', default: '30' },
       slow: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       write: { type: 'boolean', default: false },
@@ -30,21 +33,24 @@ async function main(): Promise<number> {
     },
   });
   const rounds = Number(values.rounds);
+  const minutes = Number(values.minutes);
   const unknown = positionals.filter((name) => !NAMES.includes(name as SectionName));
-  if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1 || !(minutes > 0)) {
     process.stderr.write(unknown.length > 0 ? `no such section: ${unknown.join(' ')}\n${USAGE}` : USAGE);
     return values.help ? 0 : 2;
   }
-  const chosen = positionals.length > 0 ? (positionals as SectionName[]) : NAMES;
+  const chosen =
+    positionals.length > 0 ? (positionals as SectionName[]) : NAMES.filter((name) => !ON_REQUEST.includes(name));
   const machine = `${machineLine()} · medians of ${rounds}`;
   const told = (message: string) => process.stderr.write(`  ${message}\n`);
   if (!values.json) process.stdout.write(`${machine}\n`);
 
   const sections: Section[] = [];
   for (const name of chosen) {
-    const section = await SECTIONS[name]({ rounds, slow: values.slow, told });
+    const section = await SECTIONS[name]({ rounds, minutes, slow: values.slow, told });
     sections.push(section);
-    if (!values.json) process.stdout.write(`\n${section.title}\n${alignedTable(HEAD, section.rows.map(cells))}`);
+    const { head, rows: lines } = tableOf(section);
+    if (!values.json) process.stdout.write(`\n${section.title}\n${alignedTable(head, lines)}`);
     if (values.write) writeSection(section, machine);
   }
   if (values.json) process.stdout.write(`${JSON.stringify({ machine, sections }, undefined, 1)}\n`);
@@ -59,6 +65,10 @@ function machineLine(): string {
   const cpu = `${cpus[0]?.model.trim() ?? 'unknown processor'}, ${cpus.length} cores, ${memory}`;
   const date = new Date().toISOString().slice(0, 10);
   return `${date} · ${cpu} · ${os.type()} ${os.release().split('-')[0]} · Node ${process.version}`;
+}
+
+function tableOf(section: Section): NonNullable<Section['table']> {
+  return section.table ?? { head: HEAD, rows: section.rows.map(cells) };
 }
 
 function cells(row: Row): string[] {
@@ -84,7 +94,8 @@ function wantedText({ figure, wanted }: Row): string {
 /** Fills in a section's tables wherever a document has a place for them. A section with a failure is not written. */
 function writeSection(section: Section, machine: string): void {
   if (section.rows.some((row) => row.failed !== undefined)) return;
-  const table = markdownTable(HEAD, section.rows.map(cells));
+  const { head, rows } = tableOf(section);
+  const table = markdownTable(head, rows);
   const plot = section.name === 'growth' ? '![Time per packet by number of flows](growth.svg)\n\n' : '';
   const text = `**${section.title}**\n\n${plot}${table}\n${machine}\n`;
   for (const file of ['docs/performance.md', 'README.md']) {

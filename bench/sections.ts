@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type CaptureName, prepareCapture } from './captures.js';
 import type { Truth } from './generate.js';
+import { liveSection, pausesSection, soakSection } from './live-sections.js';
 import { type Contestant, type Failure, median, race, type Usage } from './measure.js';
 import { BENCH_FOLDER, contestants, rheo, rheoCommand } from './peers.js';
 
@@ -24,10 +25,14 @@ export interface Section {
   name: SectionName;
   title: string;
   rows: Row[];
+  /** In the place of the table of rows. */
+  table?: { head: readonly string[]; rows: readonly (readonly string[])[] };
 }
 
 export interface Bench {
   rounds: number;
+  /** How long the soak takes. */
+  minutes: number;
   /** Also the programs that take minutes. */
   slow: boolean;
   /** Tells on standard error how far it is. */
@@ -72,8 +77,13 @@ export const SECTIONS = {
   growth,
   floods,
   inner,
+  live: liveSection,
+  pauses: pausesSection,
+  soak: soakSection,
 } as const;
 export type SectionName = keyof typeof SECTIONS;
+/** They need root and network namespaces, and are only run when they are named. */
+export const ON_REQUEST: readonly SectionName[] = ['live', 'pauses', 'soak'];
 
 async function races(capture: keyof typeof RACES, bench: Bench): Promise<Section> {
   const { path: file, truth } = prepareCapture(capture, bench.told);

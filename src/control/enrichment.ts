@@ -1,6 +1,5 @@
 import type { AsChoice } from '../enrich/as-choice.js';
 import { type BgpOptions, BgpSpeaker } from '../enrich/bgp-speaker.js';
-
 import { Enricher } from '../enrich/enricher.js';
 import { loadMrt } from '../enrich/mrt-file.js';
 import { Places } from '../enrich/places.js';
@@ -13,7 +12,7 @@ export const DEFAULT_ROUTE_MEMORY = 400e6;
 
 export interface EnrichmentOptions {
   bgp?: Omit<BgpOptions, 'bytes' | 'log'> | undefined;
-  /** MRT dumps, each a table of its own, behind those of the neighbours. */
+  /** MRT dumps, read in this order into one table, which counts behind those of the neighbours. */
   mrt?: readonly string[] | undefined;
   mmdb?: readonly string[] | undefined;
   as?: AsChoice | undefined;
@@ -35,7 +34,11 @@ export function enrichmentOf({ bgp, mrt, mmdb, as, memory }: Config['enrich']): 
 
 interface Dump {
   readonly file: string;
-  readonly table: RouteTable;
+  /** Prefixes, routes in the table, and those refused, when it was read. */
+  prefixes4: number;
+  prefixes6: number;
+  routes: number;
+  refused: number;
   damaged: number;
 }
 
@@ -44,7 +47,10 @@ export class Enrichment {
   readonly enricher: Enricher;
   private readonly log: Log;
   private readonly speaker: BgpSpeaker | undefined;
-  private readonly dumps: readonly Dump[];
+  private readonly dumps: Dump[] = [];
+  private readonly mrt: readonly string[];
+  /** Routes of all dumps. */
+  private readonly table: RouteTable | undefined;
   private readonly places: Places | undefined;
   private readonly files: readonly string[];
   private readonly bytes: number;
@@ -54,10 +60,11 @@ export class Enrichment {
     this.log = log;
     this.bytes = options.memory ?? DEFAULT_ROUTE_MEMORY;
     this.speaker = options.bgp === undefined ? undefined : new BgpSpeaker({ ...options.bgp, bytes: this.bytes, log });
-    this.dumps = (options.mrt ?? []).map((file) => ({ file, table: new RouteTable(this.bytes), damaged: 0 }));
+    this.mrt = options.mrt ?? [];
+    this.table = this.mrt.length === 0 ? undefined : new RouteTable(this.bytes);
     this.files = options.mmdb ?? [];
     this.places = this.files.length === 0 ? undefined : new Places();
-    const tables = [...(this.speaker?.tables ?? []), ...this.dumps.map(({ table }) => table)];
+    const tables = [...(this.speaker?.tables ?? []), ...(this.table === undefined ? [] : [this.table])];
     this.enricher = new Enricher(tables, this.places, options.as);
   }
 
@@ -67,22 +74,20 @@ export class Enrichment {
    */
   async start(): Promise<void> {
     for (const file of this.files) await this.places?.open(file);
-    for (const dump of this.dumps) await this.load(dump);
+    if (this.table !== undefined) for (const file of this.mrt) await this.load(file, this.table);
     await this.speaker?.start();
   }
 
-  private async load(dump: Dump): Promise<void> {
-    const { file, table } = dump;
+  private async load(file: string, table: RouteTable): Promise<void> {
+    const before = table.refused;
     const { damaged, records } = await loadMrt(file, table);
-    dump.damaged = damaged;
-    this.log('info', `${file}: ${table.v4.size} IPv4 and ${table.v6.size} IPv6 prefixes in ${records} records`);
+    const { routes } = table;
+    const refused = table.refused - before;
+    this.dumps.push({ file, prefixes4: table.v4.size, prefixes6: table.v6.size, routes, refused, damaged });
+    this.log('info', `${file}: ${table.v4.size} IPv4 and ${table.v6.size} IPv6 prefixes after ${records} records`);
     if (damaged > 0) this.log('warn', `${file}: ${damaged} damaged records were left out`);
-    if (table.refused > 0) {
-      this.log(
-        'warn',
-        `${file}: ${table.refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`,
-      );
-    }
+    if (refused === 0) return;
+    this.log('warn', `${file}: ${refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`);
   }
 
   /** The port that neighbours connect to; 0 without any. */
@@ -94,14 +99,7 @@ export class Enrichment {
     const { places } = this;
     return {
       neighbours: this.speaker?.status ?? [],
-      dumps: this.dumps.map(({ file, table, damaged }) => ({
-        file,
-        prefixes4: table.v4.size,
-        prefixes6: table.v6.size,
-        routes: table.routes,
-        refused: table.refused,
-        damaged,
-      })),
+      dumps: this.dumps.map((dump) => ({ ...dump })),
       ...(places !== undefined && { places: { files: [...this.files], places: places.size, ...places.counters } }),
       ...this.enricher.counters,
     };

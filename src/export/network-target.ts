@@ -110,7 +110,9 @@ export class NetworkTarget implements Target {
         continue;
       }
       group.queue.borrow(batch);
+      this.#pumping = true;
       this.#pump(group, false);
+      this.#pumping = false;
       group.queue.keep();
       wait ||= this.#context.lossless && group.queue.full && !group.givenUp;
     }

@@ -79,6 +79,7 @@ const summaryShape = {
 const targetStatus: z.ZodType<TargetStatus> = z.object({
   url: z.string().describe('without secrets'),
   state: z.string(),
+  unit: z.literal('samples').exactOptional().describe('what it counts, where that is not records (sFlow)'),
   lastError: z.string().optional(),
   received: count.describe('records handed to it; received = sent + dropped + waiting'),
   sent: count,
@@ -116,7 +117,7 @@ const loss: z.ZodType<Loss> = z.object({
   recordsWaiting: count.describe('records on their way from the threads to the targets'),
   recordsDropped: count.describe('records dropped on that way, as the main thread was too slow'),
   recordsLost: count.describe('records that went down with a thread that failed'),
-  subscribersDropped: count.describe('records dropped from the queues of slow readers'),
+  subscribersDropped: count.describe('records that subscribers did not get: they read too slowly, or more ended in a second than are told'),
   verdict: z.string().describe('what was lost, in a sentence'),
 });
 

@@ -72,7 +72,7 @@ export interface Loss extends Summary {
   recordsWaiting: number;
   recordsDropped: number;
   recordsLost: number;
-  /** Live queries and subscribers: records dropped from queues of slow readers. */
+  /** Records that subscribers did not get: they read too slowly, or more ended in a second than are told. */
   subscribersDropped: number;
   /** One sentence: what was lost, or that nothing was. */
   verdict: string;
@@ -100,6 +100,7 @@ export interface NeighbourStatus {
 /** Where enrichment stands: what is known, and how many records and endpoints it was used for. */
 export interface EnrichmentStatus {
   neighbours: NeighbourStatus[];
+  /** Prefixes and routes that were known after each was read; the next one adds to them, or changes them. */
   dumps: { file: string; prefixes4: number; prefixes6: number; routes: number; refused: number; damaged: number }[];
   /** Absent without MMDB files. */
   places?: { files: string[]; places: number; damaged: number; refused: number } | undefined;

@@ -7,13 +7,13 @@ const MAP_LOOKUP_ELEM = 1;
 const MAP_UPDATE_ELEM = 2;
 const MAP_DELETE_ELEM = 3;
 const PROG_LOAD = 5;
-const MAP_LOOKUP_AND_DELETE_BATCH = 25;
 const LINK_CREATE = 28;
 
 const PROGRAM_SCHED_CLS = 3;
 
 /** enum bpf_map_type. */
-export const MapType = { hash: 1, array: 2, perCpuArray: 6, lruHash: 9, arrayOfMaps: 12 } as const;
+export const MapType = { array: 2, perCpuArray: 6, lruHash: 9, arrayOfMaps: 12 } as const;
+const MMAPABLE = 1 << 10;
 
 /** Where a program of the traffic control layer is attached: enum bpf_attach_type. */
 export const TcxHook = { ingress: 46, egress: 47 } as const;
@@ -33,7 +33,6 @@ const NAME_BYTES = 16;
 const EAGAIN = 11;
 const EINTR = 4;
 const ENOENT = 2;
-const ENOSPC = 28;
 
 type Call = (number: number, command: number, attributes: number, length: number) => number;
 type Done = (error: Error | null, result: number) => void;
@@ -69,6 +68,8 @@ export interface MapSpec {
   readonly keyBytes: number;
   readonly valueBytes: number;
   readonly entries: number;
+  /** An array that `Region.map` can map. */
+  readonly mapped?: boolean;
   /** For arrays of maps: a map as those that will stand in it. */
   readonly inner?: number;
 }
@@ -95,13 +96,14 @@ export class Bpf {
   }
 
   /** @returns the descriptor @throws SystemError */
-  createMap({ type, name, keyBytes, valueBytes, entries, inner }: MapSpec): number {
+  createMap({ type, name, keyBytes, valueBytes, entries, mapped, inner }: MapSpec): number {
     const { view } = this;
     this.clear();
     view.setUint32(0, type, true);
     view.setUint32(4, keyBytes, true);
     view.setUint32(8, valueBytes, true);
     view.setUint32(12, entries, true);
+    if (mapped === true) view.setUint32(16, MMAPABLE, true);
     if (inner !== undefined) view.setUint32(20, inner, true);
     this.setName(28, name);
     return check('BPF_MAP_CREATE', this.call(MAP_CREATE, 72));
@@ -226,75 +228,6 @@ export class Bpf {
 
   private call(command: number, length: number): number {
     return calls().now(number, command, this.region.address, length);
-  }
-}
-
-/**
- * Takes all entries out of hash maps that no program uses at that time, some at a time.
- */
-export class Drain {
-  /** Keys and values of the entries that were taken, one behind the other. */
-  readonly keys: ArrayBuffer;
-  readonly values: ArrayBuffer;
-  /** Entries taken since `begin`. */
-  count = 0;
-  /** The map is empty. */
-  done = true;
-  private readonly keyBytes: number;
-  private readonly valueBytes: number;
-  private readonly entries: number;
-  private readonly attributes: Region;
-  private readonly view: DataView;
-  private readonly keyRegion: Region;
-  private readonly valueRegion: Region;
-  private map = -1;
-  private started = false;
-
-  /** @param entries most entries of a map */
-  constructor(keyBytes: number, valueBytes: number, entries: number) {
-    this.keyBytes = keyBytes;
-    this.valueBytes = valueBytes;
-    this.entries = entries;
-    this.attributes = new Region(4096);
-    this.view = new DataView(this.attributes.buffer);
-    this.keyRegion = new Region((entries * keyBytes + 4095) & ~4095);
-    this.valueRegion = new Region((entries * valueBytes + 4095) & ~4095);
-    this.keys = this.keyRegion.buffer;
-    this.values = this.valueRegion.buffer;
-  }
-
-  begin(map: number): void {
-    this.map = map;
-    this.count = 0;
-    this.done = false;
-    this.started = false;
-  }
-
-  /** Takes about `most` entries. @throws SystemError */
-  take(most: number): void {
-    const { view, attributes } = this;
-    for (let wanted = most; !this.done; wanted *= 2) {
-      // A bucket of the map is taken in whole or not at all.
-      const room = Math.min(wanted, this.entries - this.count);
-      const positions = attributes.address + 256;
-      view.setBigUint64(0, this.started ? BigInt(positions) : 0n, true);
-      view.setBigUint64(8, BigInt(positions), true);
-      view.setBigUint64(16, BigInt(this.keyRegion.address + this.count * this.keyBytes), true);
-      view.setBigUint64(24, BigInt(this.valueRegion.address + this.count * this.valueBytes), true);
-      view.setUint32(32, room, true);
-      view.setUint32(36, this.map, true);
-      view.setBigUint64(40, 0n, true);
-      view.setBigUint64(48, 0n, true);
-      const result = calls().now(number, MAP_LOOKUP_AND_DELETE_BATCH, attributes.address, 56);
-      const failure = result === -1 ? errno() : 0;
-      if (failure === EINTR || failure === EAGAIN) continue;
-      if (failure === ENOSPC && room === wanted) continue;
-      if (failure !== 0 && failure !== ENOENT) throw new SystemError('BPF_MAP_LOOKUP_AND_DELETE_BATCH', failure);
-      this.count += view.getUint32(32, true);
-      this.started = true;
-      this.done = failure === ENOENT || this.count >= this.entries;
-      return;
-    }
   }
 }
 

@@ -108,22 +108,20 @@ async function sent(url: string): Promise<Buffer[]> {
 }
 
 /** What tshark reads of the messages, field by field. */
-function cflow(messages: readonly Buffer[]): Record<string, string[]> {
+function cflow(messages: readonly Buffer[]): { inputs: string[]; octets: string[] } {
   const folder = mkdtempSync(path.join(tmpdir(), 'rheo-documents-'));
   try {
     const file = path.join(folder, 'export.pcap');
     writeFileSync(file, datagramPcap(messages, 9994));
-    const names = ['cflow.template_field_pen', 'cflow.inputint', 'cflow.octets', 'cflow.flows', 'cflow.timestart'];
-    const found: Record<string, string[]> = {};
-    for (const name of names.slice(0, 3)) {
-      const text = execFileSync(
+    const read = (field: string): string[] =>
+      execFileSync(
         'tshark',
-        ['-n', '-r', file, '-d', 'udp.port==9994,cflow', '-T', 'fields', '-E', 'aggregator=,', '-e', name],
+        ['-n', '-r', file, '-d', 'udp.port==9994,cflow', '-T', 'fields', '-E', 'aggregator=,', '-e', field],
         { encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'ignore'] },
-      );
-      found[name] = text.split(/[,\n]/).filter((value) => value !== '');
-    }
-    return found;
+      )
+        .split(/[,\n]/)
+        .filter((value) => value !== '');
+    return { inputs: read('cflow.inputint'), octets: read('cflow.octets') };
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -174,14 +172,11 @@ describe('what the lines send', { skip: hasProgram('tshark') ? false : 'tshark i
       test(`${page}: ${url}`, async () => {
         const messages = await sent(url);
         const found = cflow(messages);
-        assert.ok(found['cflow.octets'].length > 0);
+        assert.ok(found.octets.length > 0);
         // Akvorado leaves out flows without an interface.
         if (needs.interfaces) {
-          assert.ok(found['cflow.inputint'].length > 0);
-          assert.deepEqual(
-            found['cflow.inputint'].filter((number) => number === '0'),
-            [],
-          );
+          assert.ok(found.inputs.length > 0);
+          assert.ok(!found.inputs.includes('0'));
         }
         const fields = templateFields(messages);
         if (url.startsWith('ipfix')) assert.ok(fields.length > 0);
@@ -193,7 +188,6 @@ describe('what the lines send', { skip: hasProgram('tshark') ? false : 'tshark i
             fields.filter(({ enterprise, length }) => enterprise !== 0 || length === 65535),
             [],
           );
-          assert.equal(new Set(fields.map(({ id }) => id)).size <= fields.length, true);
         }
         // All of them know times in seconds and milliseconds (150…153), none of the finer ones for sure.
         assert.ok(fields.every(({ id, enterprise }) => enterprise !== 0 || id < 154 || id > 157));

@@ -30,6 +30,7 @@ test('descriptors are compared as often as they occur; the file of records comes
   assert.deepEqual(leaked(['socket', 'pipe'], ['pipe', 'socket']), []);
   assert.deepEqual(leaked(['socket', 'pipe'], ['pipe', 'socket', 'socket']), ['socket']);
   assert.deepEqual(leaked(['socket'], ['/x/flows.ndjson.part']), []);
+  assert.deepEqual(leaked(['/x/1.part'], ['/x/2.part', '/x/3.part']), ['file of records']);
   assert.deepEqual(leaked(['socket'], []), []);
 });
 

@@ -6,6 +6,7 @@ import { FLOW_TARGETS } from './flow-target.js';
 import { LIBRARY_TARGETS } from './library-target.js';
 import { READER_TARGETS } from './reader-target.js';
 import { ROAD_TARGETS } from './road-target.js';
+import { ROUTE_TARGETS } from './route-target.js';
 import { RPC_TARGETS } from './rpc-target.js';
 import type { Target } from './target.js';
 import { TEXT_TARGETS } from './text-target.js';
@@ -18,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   ...TEXT_TARGETS,
   ...RPC_TARGETS,
   ...FLOW_TARGETS,
+  ...ROUTE_TARGETS,
 ];
 
 const CORPUS = path.join(projectRoot, 'test/fuzz/corpus');

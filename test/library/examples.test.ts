@@ -1,27 +1,36 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { readFlows } from '../../src/index.js';
+import { connect } from '../../src/rpc/client.js';
 import { projectRoot } from '../support/shared.js';
 
 const house = path.join(projectRoot, 'samples/house.pcapng');
 const compiled = path.join(import.meta.dirname, '../..');
+const urlOf = (file: string): string => pathToFileURL(path.join(compiled, file)).href;
 /** `rheo` is what was compiled together with this test, wherever that is; for a user it is the package. */
 const RESOLVE = `
   import { register } from 'node:module';
-  const hook = \`export function resolve(name, context, next) {
-    return name === 'rheo' ? { url: ${JSON.stringify(pathToFileURL(path.join(compiled, 'src/index.js')).href)}, shortCircuit: true } : next(name, context);
+  const hook = \`const urls = ${JSON.stringify({ rheo: urlOf('src/index.js'), 'rheo/client': urlOf('src/rpc/client.js') })};
+  export function resolve(name, context, next) {
+    return Object.hasOwn(urls, name) ? { url: urls[name], shortCircuit: true } : next(name, context);
   }\`;
   register('data:text/javascript,' + encodeURIComponent(hook));`;
 
+function commandOf(name: string, ...args: string[]): string[] {
+  const preload = `data:text/javascript,${encodeURIComponent(RESOLVE)}`;
+  return ['--import', preload, path.join(compiled, `examples/${name}.js`), ...args];
+}
+
 /** Lines that an example writes. */
 function run(name: string, ...args: string[]): string[] {
-  const file = path.join(compiled, `examples/${name}.js`);
-  const preload = `data:text/javascript,${encodeURIComponent(RESOLVE)}`;
-  const result = spawnSync(process.execPath, ['--import', preload, file, ...args], { encoding: 'utf8' });
+  const result = spawnSync(process.execPath, commandOf(name, ...args), { encoding: 'utf8' });
   assert.equal(result.stderr, '');
   assert.equal(result.status, 0);
   return result.stdout.trimEnd().split('\n');
@@ -29,11 +38,17 @@ function run(name: string, ...args: string[]): string[] {
 
 test('every example is run here, and imports nothing but the package', () => {
   const examples = readdirSync(path.join(projectRoot, 'examples')).filter((name) => name.endsWith('.ts'));
-  assert.deepEqual(examples.sort(), ['flow-summary.ts', 'hook.ts', 'own-packets.ts', 'top-talkers.ts']);
+  assert.deepEqual(examples.sort(), [
+    'ask-daemon.ts',
+    'flow-summary.ts',
+    'hook.ts',
+    'own-packets.ts',
+    'top-talkers.ts',
+  ]);
   for (const name of examples) {
     const text = readFileSync(path.join(projectRoot, 'examples', name), 'utf8');
     const from = [...text.matchAll(/ from '([^']+)'/g)].map(([, specifier]) => specifier);
-    assert.deepEqual([...new Set(from)], ['rheo'], name);
+    assert.deepEqual([...new Set(from)], [name === 'ask-daemon.ts' ? 'rheo/client' : 'rheo'], name);
     assert.ok(text.includes(`node dist/examples/${name.replace('.ts', '.js')}`), `${name} says how to run it`);
   }
 });
@@ -91,4 +106,44 @@ test('hook: turns of each flow, the largest first', () => {
   // A shell by SSH takes more turns than anything else, the scan's refused SYNs take one each.
   assert.ok(turns[0] > 20);
   assert.match(lines[0], / 22$/);
+});
+
+test('ask-daemon: health, sums, who sends most, flows that end', { timeout: 60_000 }, async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rheo-example-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const socket = path.join(folder, 'control.sock');
+  const main = path.join(compiled, 'src/cli/main.js');
+  const daemon = spawn(process.execPath, [main, 'run', '--idle-timeout', '10m', '--control-socket', socket, '-'], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  t.after(() => daemon.kill('SIGKILL'));
+  daemon.stdin.write(readFileSync(house));
+  let log = '';
+  daemon.stderr.on('data', (part: Buffer) => {
+    log += part.toString();
+  });
+  while (!log.includes('observing with')) await once(daemon.stderr, 'data');
+  const client = await connect({ socket });
+  while ((await client.call('loss')).packets < 949) await sleep(20);
+  const { flows } = await client.call('loss');
+  const example = spawn(process.execPath, commandOf('ask-daemon', socket, '3'), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => example.kill('SIGKILL'));
+  let text = '';
+  example.stdout.on('data', (part: Buffer) => {
+    text += part.toString();
+  });
+  while (!/^rheo_control_subscriptions 1$/m.test(await client.call('metrics'))) await sleep(20);
+  await client.call('expire', { filter: 'tcp or udp' });
+  assert.deepEqual(await once(example, 'close'), [0, null]);
+  client.close();
+  daemon.stdin.end();
+  assert.deepEqual(await once(daemon, 'close'), [0, null]);
+  const lines = text.trimEnd().split('\n');
+  assert.equal(lines[0], `${socket}: ok`);
+  assert.equal(lines[1], `949 packets, ${flows.live} flows live, ${flows.opened} in all. Nothing was lost.`);
+  for (const line of lines.slice(2, 6)) assert.match(line, /^\d+ B to and from ([\d.:a-f]+|other)$/);
+  for (const line of lines.slice(6, 9)) assert.match(line, /^over \(forced\): (tcp|udp) \S+ -> \S+$/);
+  assert.deepEqual(lines.slice(9), ['0 events dropped for us']);
 });

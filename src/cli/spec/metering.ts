@@ -54,7 +54,8 @@ export const ENRICHMENT_FLAGS: readonly FlagSpec[] = [
     placeholder: 'FILE',
     repeat: true,
     group: ENRICHMENT,
-    summary: 'AS numbers, prefix lengths and next hops from an MRT dump of routes; of several the first counts',
+    summary:
+      'AS numbers, prefix lengths and next hops from an MRT dump of routes; of several the later change the earlier',
   },
   {
     name: 'mmdb',
@@ -70,7 +71,8 @@ export const ENRICHMENT_FLAGS: readonly FlagSpec[] = [
     placeholder: 'WHICH',
     choices: AS_WORDS,
     group: ENRICHMENT,
-    summary: 'AS number of a route: its origin, the neighbour (or peer) on the way to it, or the one previous to the origin',
+    summary:
+      'AS number of a route: its origin, the neighbour (or peer) on the way to it, or the one previous to the origin',
     fallback: 'origin',
   },
 ];

@@ -228,7 +228,9 @@ const enrich = z
       bgp,
       mrt: listOrOne(path, 'a list of files', 64)
         .prefault([])
-        .describe('MRT dumps of routes, read once at the start; they count behind the neighbours, in this order'),
+        .describe(
+          'MRT dumps of routes and updates, read once at the start, in this order; they count behind the neighbours',
+        ),
       mmdb: listOrOne(path, 'a list of files', 64)
         .prefault([])
         .describe('MMDB files: countries, cities, AS numbers, organisations; the first that knows a thing counts'),
@@ -239,7 +241,7 @@ const enrich = z
         ),
       memory: size(2 ** 20, 2 ** 34)
         .prefault('400M')
-        .describe('Most memory for the prefixes of one neighbour or dump'),
+        .describe('Most memory for the prefixes of one neighbour, or of all dumps'),
     },
     { error: 'bgp, mrt, mmdb, as and memory' },
   )

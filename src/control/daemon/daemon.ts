@@ -20,6 +20,7 @@ import { completeSettings, type MeterSettings, recordFields } from '../settings.
 import { type DaemonClock, every, SYSTEM_CLOCK } from './clock.js';
 import { Exporting } from './exporting.js';
 import { LiveService } from './live-service.js';
+import { LookWatch } from './look-watch.js';
 import { lossOf } from './loss.js';
 import type { LiveTask } from './messages.js';
 import { ProcessWatch } from './process-figures.js';
@@ -60,8 +61,6 @@ export interface DaemonOptions {
 }
 
 const TICK_MS = 1000;
-/** A thread that has not looked at its source for so long hangs. */
-const HANGING_MS = 5000;
 /** Records a second that are turned into objects for subscribers; the rest is dropped for them, and counted. */
 const TOLD_A_SECOND = 20_000;
 const FANOUT_GROUPS = 1 << 16;
@@ -90,7 +89,7 @@ export class Daemon {
   failure: RheoError | undefined;
   /** Records handed to the targets. */
   records = 0;
-  /** Records that subscribers did not get. */
+  /** Records that were not told to subscribers, as more ended in a second than are told. */
   subscribersDropped = 0;
   config: Config;
   timeouts: Timeouts;
@@ -109,8 +108,7 @@ export class Daemon {
   private exiting: Promise<void> | undefined;
   private timers: (() => void)[] = [];
   private cancelLine: () => void = () => undefined;
-  private looks: number[] = [];
-  private lookedAt: number[] = [];
+  private readonly looks: LookWatch;
   private settleEnded: (loss: Loss) => void = () => undefined;
 
   /** @throws RheoError usage, filter: the configuration does not fit */
@@ -135,6 +133,7 @@ export class Daemon {
         void this.stop();
       },
     });
+    this.looks = new LookWatch(this.shards, this.clock);
     this.exporting = new Exporting({
       clock: this.clock,
       openTarget: options.openTarget ?? openTarget,
@@ -268,12 +267,7 @@ export class Daemon {
   private tick(): void {
     this.told = 0;
     this.exporting.tick();
-    const now = this.clock.monotonicMs();
-    for (const [shard, looks] of this.shards.looks().entries()) {
-      if (looks === this.looks[shard]) continue;
-      this.looks[shard] = looks;
-      this.lookedAt[shard] = now;
-    }
+    this.looks.tick();
     if (this.subscriptions.has('statistics')) {
       this.service.statistics().then(
         (statistics) => this.subscriptions.tell('statistics', { type: 'statistics', statistics }),
@@ -284,8 +278,7 @@ export class Daemon {
 
   /** Threads that run and have not looked at their source for a while. */
   get hanging(): number[] {
-    const now = this.clock.monotonicMs();
-    return this.shards.running.filter((shard) => now - (this.lookedAt[shard] ?? now) > HANGING_MS);
+    return this.looks.hanging;
   }
 
   private lineEvery(ms: number): void {
@@ -312,7 +305,7 @@ export class Daemon {
       targets: this.exporting.status(),
       targetsImbalance: this.exporting.imbalance(),
       records: this.records,
-      subscribersDropped: this.subscribersDropped,
+      subscribersDropped: this.subscribersDropped + (this.options.control?.recordsDropped ?? 0),
       uptimeSeconds: this.uptimeSeconds,
       final: this.state === 'ended',
       interrupted: this.interrupted,

@@ -232,7 +232,7 @@ export const METRICS: readonly Metric[] = [
   ofLoss(
     'rheo_control_dropped_records_total',
     'counter',
-    'Records dropped from the queues of subscribers that read too slowly.',
+    'Records that subscribers did not get: they read too slowly, or more ended in a second than are told.',
     (loss) => loss.subscribersDropped,
   ),
 

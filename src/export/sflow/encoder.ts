@@ -15,8 +15,8 @@ export interface SflowEncoderOptions {
   readonly subAgent: number;
   readonly expanded: boolean;
   readonly headerBytes: number;
-  /** When the agent began, in ms since 1970. Undefined: with the first packet, and the packets are its clock. */
-  readonly startedMs: number | undefined;
+  /** Time since the agent began, in ms; never steps back. Undefined: since the first packet, and the packets are the clock. */
+  readonly uptimeMs: (() => number) | undefined;
 }
 
 /** Samples of packets and of counters → sFlow v5 datagrams for one collector. */
@@ -26,12 +26,11 @@ export class SflowEncoder implements MessageEncoder<Sample> {
   readonly refused: Record<string, number> = {};
   open = false;
   readonly #options: SflowEncoderOptions;
-  readonly #packetClock: boolean;
   #agent: string | undefined;
   #writer: SflowWriter | undefined;
-  #startedMs: number;
-  /** Time of the message; never steps back. */
-  #nowMs = 0;
+  /** Times of the first packet, and of the latest. */
+  #startedMs = 0;
+  #latestMs = 0;
   /** Time of the oldest sample of the message. */
   #firstMs = 0;
   /** Samples that this target lost, by data source. */
@@ -41,8 +40,6 @@ export class SflowEncoder implements MessageEncoder<Sample> {
     this.#options = options;
     this.maxMessageBytes = options.maxMessageBytes;
     this.#agent = options.agent;
-    this.#packetClock = options.startedMs === undefined;
-    this.#startedMs = options.startedMs ?? 0;
   }
 
   /** Address of ours by which the collector is reached: the agent's, unless one was given. The first one stays. */
@@ -68,12 +65,11 @@ export class SflowEncoder implements MessageEncoder<Sample> {
     // Sequence numbers go on: datagrams have no connection.
   }
 
-  begin(nowMs: number): void {
+  begin(): void {
     const { maxMessageBytes, subAgent, expanded } = this.#options;
     const agent = this.#agent === undefined ? {} : { agent: this.#agent };
     this.#writer ??= new SflowWriter({ ...agent, subAgent, expanded, maxMessageBytes });
     this.open = true;
-    if (!this.#packetClock) this.#nowMs = Math.max(this.#nowMs, nowMs);
   }
 
   add(sample: Sample): Added {
@@ -113,17 +109,16 @@ export class SflowEncoder implements MessageEncoder<Sample> {
     );
     if (!fits) return Added.full;
     if (empty) this.#firstMs = timeMs;
-    if (this.#packetClock) {
-      if (this.#startedMs === 0) this.#startedMs = timeMs;
-      this.#nowMs = Math.max(this.#nowMs, timeMs);
-    }
+    if (this.#startedMs === 0) this.#startedMs = timeMs;
+    this.#latestMs = Math.max(this.#latestMs, timeMs);
     return Added.done;
   }
 
   finish(): EncodedMessage {
     this.open = false;
     const records = this.waiting;
-    const bytes = (this.#writer as SflowWriter).finish(Math.max(0, this.#nowMs - this.#startedMs));
+    const uptimeMs = this.#options.uptimeMs?.() ?? this.#latestMs - this.#startedMs;
+    const bytes = (this.#writer as SflowWriter).finish(Math.floor(uptimeMs));
     return { bytes, records, dataRecords: records, announces: false };
   }
 }

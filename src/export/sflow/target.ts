@@ -12,7 +12,7 @@ export interface SflowTargetOptions extends Pick<SessionOptions<Sample>, 'rate' 
   readonly queueBytes: number;
   readonly connect: Connect;
   readonly wish: SampleWish;
-  readonly encoder: Omit<SflowEncoderOptions, 'startedMs'>;
+  readonly encoder: Omit<SflowEncoderOptions, 'uptimeMs'>;
   /** Waiting for a collector on which nothing moves ends after so long (lossless), as does closing. */
   readonly patienceMs: number;
 }
@@ -76,9 +76,11 @@ export class SflowTarget implements Target, SampleSink {
 
   #way(peer: HostPort): Way {
     const { rate, pace, queueBytes, connect } = this.#options;
-    const { now, startedMs, lossless, log } = this.#context;
+    const { now, lossless, log } = this.#context;
+    const begunAt = performance.now();
     const queue = new SampleQueue(queueBytes);
-    const encoder = new SflowEncoder({ ...this.#options.encoder, startedMs: lossless ? undefined : startedMs });
+    const uptimeMs = lossless ? undefined : (): number => performance.now() - begunAt;
+    const encoder = new SflowEncoder({ ...this.#options.encoder, uptimeMs });
     const session = new Session<Sample>(
       {
         peer,

@@ -335,6 +335,7 @@ export class Session<Rows = RecordRows> {
     const queue = this.#queue;
     if (queue.records === 0 && !(flush && (encoder.open || encoder.pending))) return false;
     if (datagrams && templatePackets > 0 && this.#sinceAnnounced >= templatePackets) this.#announce(undefined);
+    if (!this.#ready) return false;
     if (!encoder.open) encoder.begin(now());
     let complete = false;
     for (let { batch } = queue; batch !== undefined; batch = queue.batch) {
@@ -388,18 +389,17 @@ export class Session<Rows = RecordRows> {
       this.#inFlight -= records;
       this.#messagesInFlight--;
       this.#movedAtMs = performance.now();
+      // Who can take more then says so by `ready`.
       if (error === undefined) {
         this.counters.sent += records;
         this.counters.messages++;
         this.counters.bytes += length;
-      } else {
-        const { code } = error as NodeJS.ErrnoException;
-        this.drop(
-          code === 'EMSGSIZE' ? 'tooLong' : this.#options.datagrams ? 'unreachable' : 'connectionLost',
-          records,
-        );
-        if (code === 'EMSGSIZE') this.lastError = `a message of ${length} bytes is too long for the path; set mtu=`;
+        return;
       }
+      const { code } = error as NodeJS.ErrnoException;
+      const reason = code === 'EMSGSIZE' ? 'tooLong' : this.#options.datagrams ? 'unreachable' : 'connectionLost';
+      if (code === 'EMSGSIZE') this.lastError = `a message of ${length} bytes is too long for the path; set mtu=`;
+      this.drop(reason, records);
       this.#options.moved();
     });
     this.#sending = false;

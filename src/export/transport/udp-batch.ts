@@ -57,6 +57,8 @@ export interface UdpBatchPeer {
   readonly receiver: UdpReceiver | undefined;
 }
 
+type Done = (error?: Error) => void;
+
 /**
  * Datagrams to one peer, many with each system call: those of one run of JavaScript go out together at its end. To a receiver
  * on this machine goes only what its buffer has room for; to others what the sender's own queue takes.
@@ -68,10 +70,12 @@ export class UdpBatchConnection implements Connection {
   readonly #events: ConnectionEvents;
   readonly #batch: DatagramBatch;
   /** What to call for each datagram of the batch. */
-  readonly #dones: ((error?: Error) => void)[] = [];
+  readonly #dones: Done[] = [];
+  /** To be called when nothing of ours is under way, as they may send again. */
+  #settled: (() => void)[] = [];
   #receiver: UdpReceiver | undefined;
   #open = true;
-  /** Will be flushed at the end of this run of JavaScript. */
+  /** Will be flushed, and `#settled` called, at the end of this run of JavaScript. */
   #soon = false;
   /** Takes no more: until `ready` was called. */
   #full = false;
@@ -97,12 +101,12 @@ export class UdpBatchConnection implements Connection {
     return this.#receiver !== undefined;
   }
 
-  send(bytes: Uint8Array, done: (error?: Error) => void): boolean {
-    const batch = this.#batch;
+  send(bytes: Uint8Array, done: Done): boolean {
     if (!this.#open) {
       done(new Error('closed'));
       return false;
     }
+    const batch = this.#batch;
     batch.add(bytes);
     this.#dones.push(done);
     if (batch.count === batch.capacity) {
@@ -110,13 +114,7 @@ export class UdpBatchConnection implements Connection {
       this.#full = batch.count === batch.capacity;
       return !this.#full;
     }
-    if (!this.#soon) {
-      this.#soon = true;
-      queueMicrotask(() => {
-        this.#soon = false;
-        this.#flush();
-      });
-    }
+    this.#later();
     return true;
   }
 
@@ -126,7 +124,7 @@ export class UdpBatchConnection implements Connection {
 
   async close(): Promise<void> {
     this.#flush();
-    if (this.#batch.count > 0) {
+    if (this.#batch.count > 0 && this.#open) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
@@ -135,17 +133,8 @@ export class UdpBatchConnection implements Connection {
   }
 
   destroy(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    clearTimeout(this.#timer);
-    this.#receiver?.close();
-    try {
-      this.#peer.socket.close();
-    } catch {
-      // It is closed already.
-    }
-    if (this.#waiting) return;
-    this.#drop(new Error('closed'));
+    this.#shut();
+    this.#settle();
   }
 
   /** Sends what there is room for. */
@@ -158,16 +147,16 @@ export class UdpBatchConnection implements Connection {
           this.#timer = undefined;
           this.#flush();
         }, LOOK_AGAIN_MS);
-        return;
+        break;
       }
       const from = batch.done;
       const sent = batch.send(this.#peer.fd, most);
-      // Who is told may flush the rest at once, and so begin the next batch.
-      if (typeof sent === 'number') for (const done of this.#dones.slice(from, from + sent)) done();
+      if (typeof sent === 'number') for (let k = 0; k < sent; k++) this.#settled.push(this.#dones[from + k]);
       else if (sent.code === 'EAGAIN' || sent.code === 'ENOBUFS') this.#sendOne();
       else this.#failed(sent);
+      if (batch.done === batch.count) this.#clear();
     }
-    this.#emptied();
+    if (this.#settled.length > 0) this.#later();
   }
 
   /** Datagrams that the receiver has room for; all of them where it cannot be known. */
@@ -191,47 +180,79 @@ export class UdpBatchConnection implements Connection {
     this.#waiting = true;
     this.#peer.socket.send(batch.next(), (error) => {
       this.#waiting = false;
-      if (error !== null && error !== undefined) {
-        this.#failed(error);
-        if (!this.#open) this.#drop(error);
-      } else {
-        this.#dones[batch.done++]();
-      }
-      this.#flush();
+      if (error === null || error === undefined) this.#settled.push(this.#dones[batch.done++]);
+      else if (this.#open) this.#failed(error);
+      if (!this.#open) this.#drop(error ?? new Error('closed'));
+      else if (batch.done === batch.count) this.#clear();
+      this.#later();
     });
   }
 
   #failed(error: Error): void {
-    if ((error as NodeJS.ErrnoException).code === 'EMSGSIZE') {
-      // Too long for the path: this one datagram only.
-      this.#dones[this.#batch.done++](error);
+    if ((error as NodeJS.ErrnoException).code !== 'EMSGSIZE') {
+      this.#lost(error);
       return;
     }
-    this.#lost(error);
+    // Too long for the path: this one datagram only.
+    const done = this.#dones[this.#batch.done++];
+    this.#settled.push(() => done(error));
+  }
+
+  /** The batch is through: makes room for new ones. */
+  #clear(): void {
+    this.#batch.clear();
+    this.#dones.length = 0;
+  }
+
+  #later(): void {
+    if (this.#soon) return;
+    this.#soon = true;
+    queueMicrotask(() => {
+      this.#soon = false;
+      this.#flush();
+      this.#settle();
+    });
+  }
+
+  /** Says what became of the datagrams, and that there is room. */
+  #settle(): void {
+    const settled = this.#settled;
+    this.#settled = [];
+    for (let k = 0; k < settled.length; k++) settled[k]();
+    const { count, capacity } = this.#batch;
+    if (count === 0) this.#idle?.();
+    if (!this.#full || count === capacity) return;
+    this.#full = false;
+    if (this.#open) this.#events.ready();
   }
 
   /** None of those that are left goes out. */
   #drop(error: Error): void {
     const batch = this.#batch;
-    while (batch.done < batch.count) this.#dones[batch.done++](error);
-    this.#emptied();
+    while (batch.done < batch.count) {
+      const done = this.#dones[batch.done++];
+      this.#settled.push(() => done(error));
+    }
+    this.#clear();
   }
 
-  /** Makes room for new ones once the batch is through. */
-  #emptied(): void {
-    const batch = this.#batch;
-    if (batch.count === 0 || batch.done < batch.count) return;
-    batch.clear();
-    this.#dones.length = 0;
-    this.#idle?.();
-    if (!this.#full) return;
-    this.#full = false;
-    if (this.#open) this.#events.ready();
+  #shut(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    clearTimeout(this.#timer);
+    this.#receiver?.close();
+    try {
+      this.#peer.socket.close();
+    } catch {
+      // It is closed already.
+    }
+    if (!this.#waiting) this.#drop(new Error('closed'));
   }
 
   #lost(error: Error): void {
     if (!this.#open) return;
-    this.destroy();
+    this.#shut();
     this.#events.lost(lostError(this.#peer.peer, error));
+    this.#later();
   }
 }

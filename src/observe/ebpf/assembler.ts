@@ -3,10 +3,24 @@ export const Reg = { r0: 0, r1: 1, r2: 2, r3: 3, r4: 4, r5: 5, r6: 6, r7: 7, r8:
 export type Reg = (typeof Reg)[keyof typeof Reg];
 
 /** Arithmetic operations, and the widths of loads and stores (RFC 9669 §4, §5). */
-const OPERATIONS = { add: 0x00, sub: 0x10, or: 0x40, and: 0x50, lsh: 0x60, rsh: 0x70, mov: 0xb0 } as const;
+const OPERATIONS = {
+  add: 0x00,
+  sub: 0x10,
+  mul: 0x20,
+  or: 0x40,
+  and: 0x50,
+  lsh: 0x60,
+  rsh: 0x70,
+  xor: 0xa0,
+  mov: 0xb0,
+} as const;
+/** FETCH: the register gets what was there. */
+const FETCH = 0x01;
+const ATOMIC_OPERATIONS = { add: 0x00, or: 0x40, fetchAdd: 0x00 | FETCH, exchange: 0xe0 | FETCH } as const;
 const CONDITIONS = { eq: 0x10, gt: 0x20, ge: 0x30, set: 0x40, ne: 0x50, lt: 0xa0, le: 0xb0 } as const;
 const WIDTHS = { 1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18 } as const;
 export type Operation = keyof typeof OPERATIONS;
+export type AtomicOperation = keyof typeof ATOMIC_OPERATIONS;
 export type Condition = keyof typeof CONDITIONS;
 export type Width = keyof typeof WIDTHS;
 
@@ -68,13 +82,18 @@ export class Assembler {
   }
 
   /** *(to + offset) op= value, as one; 4 or 8 bytes. */
-  atomic(operation: 'add' | 'or', width: 4 | 8, to: Reg, offset: number, value: Reg): void {
-    this.put(ATOMIC | WIDTHS[width], to, value, offset, OPERATIONS[operation]);
+  atomic(operation: AtomicOperation, width: 4 | 8, to: Reg, offset: number, value: Reg): void {
+    this.put(ATOMIC | WIDTHS[width], to, value, offset, ATOMIC_OPERATIONS[operation]);
   }
 
   loadMap(to: Reg, fd: number): void {
     this.put(LOAD_64, to, PSEUDO_MAP, 0, fd);
     this.put(0, 0, 0, 0, 0);
+  }
+
+  load64(to: Reg, value: bigint): void {
+    this.put(LOAD_64, to, 0, 0, Number(BigInt.asIntN(32, value)));
+    this.put(0, 0, 0, 0, Number(BigInt.asIntN(32, value >> 32n)));
   }
 
   call(helper: number): void {

@@ -8,8 +8,15 @@ const { r0, r1, r2, r3, r4, fp } = Reg;
 const { packet, header, offset } = Role;
 
 export interface ProgramMaps {
-  /** Array of maps with one entry: where flows go now; without an entry nothing is counted. */
+  /** Array of maps with one entry: the map of records that is filled now; without an entry nothing is counted. */
   readonly current: number;
+  /** Records of such a map, the head included. */
+  readonly records: number;
+  /** `BUCKET_BYTES` each, a power of two of them. */
+  readonly buckets: number;
+  readonly bucketCount: number;
+  /** For the hash of keys. */
+  readonly seed: bigint;
   readonly counters: number;
   readonly datagrams: number;
 }
@@ -45,11 +52,16 @@ export class Code {
     return `reason${refusal}`;
   }
 
-  /** r0: where the value stands of a key on the stack; 0: there is none. */
-  lookup(map: number, key: number): void {
-    this.out.loadMap(r1, map);
+  /** r0: where the value stands of a key on the stack, of the map that r1 points to; 0: there is none. */
+  find(key: number): void {
     this.stackAddress(r2, key);
     this.out.call(Helper.mapLookup);
+  }
+
+  /** The same with a map that is known by its descriptor. */
+  lookup(map: number, key: number): void {
+    this.out.loadMap(r1, map);
+    this.find(key);
   }
 
   stackAddress(to: Reg, at: number): void {

@@ -2,7 +2,7 @@ import { AggregateMark, Aggregates } from '../../packet/aggregates.js';
 import type { Batch } from '../../packet/batch.js';
 import { Protocol } from '../../packet/transport.js';
 import { EtherType } from '../../packet/walk.js';
-import { Key, KeyFlag, Value } from './layout.js';
+import { KEY_BYTES, Key, KeyFlag, RECORD_BYTES, Value } from './layout.js';
 import { read64 } from './tables.js';
 
 const ETHERNET = 1;
@@ -32,7 +32,7 @@ export interface TimeMover {
 }
 
 /**
- * Turns entries of the kernel's maps into packets of a batch: for each entry the headers of its first packet, as far as
+ * Turns the kernel's records into packets of a batch: for each record the headers of its first packet, as far as
  * they are known, so that the decoder makes the same flow key of it as of the packet itself; what followed goes into the
  * columns beside the batch.
  */
@@ -41,19 +41,21 @@ export class Frames {
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly times: TimeMover;
-  /** Addresses, ports and so on are copied from here. */
-  private readonly keys: Uint8Array;
-  private readonly keyView: DataView;
-  private readonly values: DataView;
+  /** Records. */
+  private octets: Uint8Array = new Uint8Array(0);
+  private records: DataView = new DataView(new ArrayBuffer(0));
 
-  constructor(capacity: number, times: TimeMover, keys: ArrayBuffer, values: ArrayBuffer) {
+  constructor(capacity: number, times: TimeMover) {
     this.aggregates = new Aggregates(capacity);
     this.bytes = new Uint8Array((capacity + 1) * FRAME_BYTES);
     this.view = new DataView(this.bytes.buffer);
     this.times = times;
-    this.keys = new Uint8Array(keys);
-    this.keyView = new DataView(keys);
-    this.values = new DataView(values);
+  }
+
+  /** Takes records from here. */
+  use(records: DataView): void {
+    this.records = records;
+    this.octets = new Uint8Array(records.buffer);
   }
 
   attach(batch: Batch): void {
@@ -63,27 +65,29 @@ export class Frames {
   }
 
   /**
-   * Appends the entry with its key at `k` and its value at `v` to the batch.
+   * Appends the record of this index to the batch.
    * @returns packets that it stands for
    */
-  put(batch: Batch, k: number, v: number): number {
-    const { keyView, values, aggregates } = this;
+  put(batch: Batch, index: number): number {
+    const { records, aggregates } = this;
+    const k = index * RECORD_BYTES;
+    const v = k + KEY_BYTES;
     const i = batch.count++;
     const frame = (i + 1) * FRAME_BYTES;
-    const version = keyView.getUint8(k + Key.version);
-    const packets = read64(values, v + Value.packets);
+    const version = records.getUint8(k + Key.version);
+    const packets = read64(records, v + Value.packets);
     let end: number;
     let first = 0;
     if (version === 0) {
       end = frame + 14;
-      aggregates.refusal[i] = keyView.getUint8(k + Key.protocol);
+      aggregates.refusal[i] = records.getUint8(k + Key.protocol);
     } else {
       aggregates.refusal[i] = 0;
       const ip = this.link(frame, k, version);
-      const header = HEADERS[keyView.getUint8(k + Key.protocol)] ?? 0;
+      const header = HEADERS[records.getUint8(k + Key.protocol)] ?? 0;
       const transport = ip + (version === 4 ? 20 : 40);
       // A short later fragment: all bytes together count, however they are shared out.
-      first = Math.max(values.getUint32(v + Value.firstOctets, true), transport + header - ip);
+      first = Math.max(records.getUint32(v + Value.firstOctets, true), transport + header - ip);
       this.network(ip, k, v, version, first);
       this.transport(transport, k, v, first - (transport - ip));
       end = transport + header;
@@ -92,8 +96,8 @@ export class Frames {
     batch.captured[i] = end - frame;
     batch.wire[i] = version === 0 ? 14 : this.networkAt + first - frame;
     batch.link[i] = ETHERNET;
-    batch.iface[i] = keyView.getUint16(k + Key.slot, true);
-    batch.frameDirection[i] = keyView.getUint8(k + Key.direction);
+    batch.iface[i] = records.getUint16(k + Key.slot, true);
+    batch.frameDirection[i] = records.getUint8(k + Key.direction);
     this.place(v + Value.first);
     batch.seconds[i] = this.times.placedSeconds;
     batch.nanos[i] = this.times.placedNanos;
@@ -101,12 +105,12 @@ export class Frames {
     aggregates.lastSeconds[i] = this.times.placedSeconds;
     aggregates.lastNanos[i] = this.times.placedNanos;
     aggregates.packets[i] = packets - 1;
-    aggregates.octets[i] = read64(values, v + Value.octets) - first;
-    aggregates.wire[i] = read64(values, v + Value.wire) - batch.wire[i];
-    aggregates.tcpFlags[i] = values.getUint32(v + Value.flags, true);
+    aggregates.octets[i] = read64(records, v + Value.octets) - first;
+    aggregates.wire[i] = read64(records, v + Value.wire) - batch.wire[i];
+    aggregates.tcpFlags[i] = records.getUint32(v + Value.flags, true);
     let marks = 0;
-    if (values.getUint32(v + Value.fragments, true) !== 0) marks |= AggregateMark.fragments;
-    if ((keyView.getUint16(k + Key.flags, true) & KeyFlag.orphan) !== 0) marks |= AggregateMark.orphans;
+    if (records.getUint32(v + Value.fragments, true) !== 0) marks |= AggregateMark.fragments;
+    if ((records.getUint16(k + Key.flags, true) & KeyFlag.orphan) !== 0) marks |= AggregateMark.orphans;
     aggregates.marks[i] = marks;
     return packets;
   }
@@ -116,10 +120,10 @@ export class Frames {
 
   /** Ethernet header and tags; returns where IP begins. */
   private link(frame: number, k: number, version: number): number {
-    const { view, keyView } = this;
+    const { view, records } = this;
     let at = frame + 12;
     for (const tag of [Key.outerVlan, Key.innerVlan]) {
-      const id = keyView.getUint16(k + tag, true);
+      const id = records.getUint16(k + tag, true);
       if (id === 0) break;
       view.setUint16(at, EtherType.vlan);
       view.setUint16(at + 2, id - 1);
@@ -131,40 +135,40 @@ export class Frames {
   }
 
   private network(ip: number, k: number, v: number, version: number, length: number): void {
-    const { view, values, bytes, keys, keyView } = this;
-    const tos = values.getUint8(v + Value.tos);
-    const ttl = values.getUint8(v + Value.ttl);
-    const protocol = keyView.getUint8(k + Key.protocol);
+    const { view, records, bytes, octets } = this;
+    const tos = records.getUint8(v + Value.tos);
+    const ttl = records.getUint8(v + Value.ttl);
+    const protocol = records.getUint8(k + Key.protocol);
     // 0 stands for "up to the end" where the length does not fit.
     if (version === 4) {
       view.setUint32(ip, ((0x4500 | tos) << 16) | (length > 0xffff ? 0 : length));
       view.setUint32(ip + 4, 0);
       view.setUint32(ip + 8, ((ttl << 8) | protocol) << 16);
-      view.setUint32(ip + 12, keyView.getUint32(k + Key.source));
-      view.setUint32(ip + 16, keyView.getUint32(k + Key.destination));
+      view.setUint32(ip + 12, records.getUint32(k + Key.source));
+      view.setUint32(ip + 16, records.getUint32(k + Key.destination));
     } else {
       view.setUint32(ip, (6 << 28) | (tos << 20));
       view.setUint16(ip + 4, length - 40 > 0xffff ? 0 : length - 40);
       view.setUint16(ip + 6, (protocol << 8) | ttl);
-      for (let b = 0; b < 32; b++) bytes[ip + 8 + b] = keys[k + b];
+      for (let b = 0; b < 32; b++) bytes[ip + 8 + b] = octets[k + b];
     }
   }
 
   /** @param length of the transport header and what is behind it */
   private transport(at: number, k: number, v: number, length: number): void {
-    const { view, values, keyView } = this;
-    const protocol = keyView.getUint8(k + Key.protocol);
-    const ports = keyView.getUint32(k + Key.ports);
+    const { view, records } = this;
+    const protocol = records.getUint8(k + Key.protocol);
+    const ports = records.getUint32(k + Key.ports);
     for (let b = 0; b < 20; b += 4) view.setUint32(at + b, 0);
     if (protocol === Protocol.ah) view.setUint32(at + 4, ports);
     else view.setUint32(at, ports);
-    if (protocol === Protocol.tcp) view.setUint16(at + 12, 0x5000 | values.getUint16(v + Value.firstFlags, true));
+    if (protocol === Protocol.tcp) view.setUint16(at + 12, 0x5000 | records.getUint16(v + Value.firstFlags, true));
     else if (protocol === Protocol.udp) view.setUint16(at + 4, length > 0xffff ? 0 : length);
   }
 
   private place(at: number): void {
-    const low = this.values.getUint32(at, true);
-    const high = this.values.getUint32(at + 4, true);
+    const low = this.records.getUint32(at, true);
+    const high = this.records.getUint32(at + 4, true);
     // Exact: nanoseconds of a machine that has been up for years do not need all 53 bits.
     const nanos = high * WORD + low;
     const seconds = Math.floor(nanos / SECOND);

@@ -7,7 +7,7 @@ import { captureError, noInterface } from '../live/errors.js';
 import { WantedNames } from '../live/names.js';
 import { EbpfUnavailable, unavailable } from './errors.js';
 import { EbpfSource } from './source.js';
-import { entriesOf } from './tables.js';
+import { recordsOf } from './tables.js';
 
 export { EbpfUnavailable };
 
@@ -56,7 +56,7 @@ export async function openEbpf(options: EbpfOptions): Promise<LiveSource> {
         wanted,
         netns,
         promiscuous: options.promiscuous ?? true,
-        entries: entriesOf(options.memory ?? DEFAULT_MEMORY),
+        records: recordsOf(options.memory ?? DEFAULT_MEMORY),
         tosInKey: options.tosInKey ?? false,
       },
       monitor,

@@ -1,7 +1,18 @@
-/**
+/*
  * What the kernel's program keeps: offsets in bytes. Numbers are those of a little-endian machine; addresses, ports and the
  * like stand as they stand in the packet.
  */
+
+/** The first record of a map of records: index of the next free one (64 bits), generation of the map (32 bits). */
+export const Head = { next: 0, generation: 8 } as const;
+
+/**
+ * Where records are found by the hash of their key: two words of 64 bits, each the index of a record, and above it the
+ * generation of the map in which it stands (32 bits each). Words of other generations are free.
+ */
+export const BUCKET_BYTES = 16;
+
+/** A record: the key, and behind it the value. */
 export const Key = {
   /** 16 bytes each; IPv4 uses the first four. */
   source: 0,
@@ -48,6 +59,7 @@ export const Value = {
   fragments: 52,
 } as const;
 export const VALUE_BYTES = 56;
+export const RECORD_BYTES: number = KEY_BYTES + VALUE_BYTES;
 
 /**
  * Counters of an interface, of each CPU: 64 bits each. What was dropped comes first, as the kernel copies from the

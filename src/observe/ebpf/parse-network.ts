@@ -2,13 +2,13 @@ import { Refusal } from '../../packet/refusal.js';
 import { Protocol } from '../../packet/transport.js';
 import { Reg } from './assembler.js';
 import type { Code } from './code.js';
-import { Datagram, Key, Value } from './layout.js';
+import { Datagram, Key } from './layout.js';
 import { FragmentKind, Packet, Role, Stack } from './stack.js';
 
 const { r1, r2, r3, r4, r5, fp } = Reg;
 const { packet, header, offset, length } = Role;
 
-const MAX_EXTENSION_HEADERS = 8;
+const MAX_EXTENSION_HEADERS = 12;
 /** Hop-by-hop, routing, fragment, destination, mobility, HIP, shim6. */
 const EXTENSION_HEADERS = [0, 43, 44, 60, 135, 139, 140];
 const FRAGMENT_HEADER = 44;
@@ -59,6 +59,9 @@ export function parseIpv4(code: Code): void {
 export function parseIpv6(code: Code): void {
   const { out } = code;
   out.label('ipv6');
+  out.load(4, r3, packet, Packet.length);
+  out.alu('sub', r3, offset);
+  out.jumpIfImm('lt', r3, IPV6_BYTES, code.reason(Refusal.networkShort));
   code.window(IPV6_FIRST_BYTES, Refusal.networkShort);
   out.load(1, r1, header, 0);
   out.aluImm('rsh', r1, 4);
@@ -93,12 +96,13 @@ export function parseIpv6(code: Code): void {
   extensionHeaders(code);
 }
 
-/** ToS, which is in r2, and TTL go into the value. */
+/** Keeps ToS, which is in r2, and TTL. */
 function noteHeader({ out, options }: Code, ttl: number): void {
-  out.store(1, fp, Stack.value + Value.tos, r2);
   if (options.tosInKey) out.store(1, fp, Stack.key + Key.tos, r2);
-  out.load(1, r2, header, ttl);
-  out.store(1, fp, Stack.value + Value.ttl, r2);
+  out.load(1, r3, header, ttl);
+  out.aluImm('lsh', r3, 8);
+  out.alu('or', r2, r3);
+  out.store(8, fp, Stack.service, r2);
 }
 
 /** The length that the header says becomes that of what is there, where it is 0 or more than that. Leaves r1 alone. */
@@ -119,6 +123,7 @@ function extensionHeaders(code: Code): void {
     out.jumpIfImm('eq', r1, Protocol.tcp, 'transport');
     out.jumpIfImm('eq', r1, Protocol.udp, 'transport');
     for (const type of EXTENSION_HEADERS) out.jumpIfImm('eq', r1, type, `extension${n}`);
+    if (n === MAX_EXTENSION_HEADERS) out.jumpIfImm('eq', r1, Protocol.ah, `extension${n}`);
     out.jump('transport');
     out.label(`extension${n}`);
     if (n < MAX_EXTENSION_HEADERS) extensionHeader(code, n);

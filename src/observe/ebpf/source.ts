@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LiveInterface, LiveSource } from '../../model/live-source.js';
 import type { SourceCounters } from '../../model/source.js';
 import type { Batch } from '../../packet/batch.js';
@@ -13,16 +12,16 @@ import type { WantedNames } from '../live/names.js';
 import { TimeLine } from '../live/time-line.js';
 import { EbpfUnavailable, unavailable } from './errors.js';
 import { Frames } from './frames.js';
-import { KEY_BYTES, VALUE_BYTES, Value } from './layout.js';
-import { TimeOrder } from './order.js';
+import { RECORD_BYTES } from './layout.js';
 import { MAX_SLOTS, type SlotCounts, Tables } from './tables.js';
 
-/** The kernel counts so long before we look. */
-const INTERVAL_MS = 100;
+/** The kernel counts at the most so long into one map: the longer, the more packets are in one record. */
+const INTERVAL_MS = 1000;
+/** How full its map is, is looked at so often; it is exchanged when this part of it is full. */
+const LOOK_MS = 50;
+const FULL_ENOUGH = 1 / 4;
 /** Interfaces that are missing are looked for so often. */
 const RETRY_SECONDS = 1;
-/** Entries that are taken out of a map in one call. */
-const TAKEN = 4096;
 /** Most packets of a batch. */
 const MOST_PACKETS = 1024;
 const MAX_WARNINGS = 100;
@@ -34,7 +33,8 @@ export interface EbpfSourceOptions {
   readonly wanted: WantedNames;
   readonly netns: string | undefined;
   readonly promiscuous: boolean;
-  readonly entries: number;
+  /** Of each of two maps. */
+  readonly records: number;
   readonly tosInKey: boolean;
 }
 
@@ -61,15 +61,14 @@ export class EbpfSource implements LiveSource {
   private readonly tables: Tables;
   private readonly poller: Poller;
   private readonly frames: Frames;
-  private readonly order: TimeOrder;
   private readonly timeLine = new TimeLine();
   /** By slot: what the programs have counted, as of the last look. */
   private readonly counts: SlotCounts[] = [];
   private observed: Observed[] = [];
-  /** Entries that were drained and not handed out: from `next` on, in order of time. */
+  /** Records that are not handed out: from `next` to `ready`, in the order in which they were begun. */
   private next = 0;
   private ready = 0;
-  /** All packets before this time are drained. */
+  /** All packets before this time are in our hands. */
   private clockSeconds: number;
   private clockNanos: number;
   private exchangedAt = 0;
@@ -89,11 +88,9 @@ export class EbpfSource implements LiveSource {
   constructor(options: EbpfSourceOptions, monitor: LinkMonitor) {
     this.options = options;
     this.monitor = monitor;
-    this.tables = new Tables(options.entries, options.tosInKey);
+    this.tables = new Tables(options.records, options.tosInKey);
     try {
-      const { keys, values } = this.tables.drain;
-      this.frames = new Frames(MOST_PACKETS, this.timeLine, keys, values);
-      this.order = new TimeOrder(options.entries);
+      this.frames = new Frames(MOST_PACKETS, this.timeLine);
       this.poller = new Poller();
     } catch (error) {
       this.tables.close();
@@ -150,11 +147,10 @@ export class EbpfSource implements LiveSource {
   fill(batch: Batch): number {
     this.frames.attach(batch);
     if (this.closed) return 0;
-    const { frames, interfaces, counters, order } = this;
+    const { frames, interfaces, counters } = this;
     const end = Math.min(this.ready, this.next + Math.min(batch.capacity, MOST_PACKETS));
     for (let n = this.next; n < end; n++) {
-      const entry = order.order[n];
-      const packets = frames.put(batch, entry * KEY_BYTES, entry * VALUE_BYTES);
+      const packets = frames.put(batch, n);
       const i = batch.count - 1;
       const device = interfaces[batch.iface[i]];
       device.packets += packets;
@@ -171,12 +167,12 @@ export class EbpfSource implements LiveSource {
     if (this.next < this.ready) return true;
     this.attend();
     if (this.drained) return false;
-    const wait = this.exchangedAt + INTERVAL_MS - performance.now();
-    const asked = this.stopped || this.paused === this.tables.open;
-    if (wait > 0 && !asked) await this.poller.wait(wait);
+    if (!this.isDue()) await this.poller.wait(LOOK_MS);
     if (this.closed) return false;
-    this.busy = this.collect();
-    await this.busy;
+    if (this.isDue()) {
+      this.busy = this.collect();
+      await this.busy;
+    } else this.passIdle();
     return !this.closed;
   }
 
@@ -194,38 +190,42 @@ export class EbpfSource implements LiveSource {
     this.tables.close();
   }
 
-  /** Lets the kernel fill the other map and takes out what the first one has. */
+  /** It is time to take what the kernel has, or to let it begin. */
+  private isDue(): boolean {
+    const { tables } = this;
+    if (this.stopped || this.paused === tables.open) return true;
+    const { begun } = tables;
+    if (begun > tables.capacity * FULL_ENOUGH) return true;
+    return begun > 1 && performance.now() - this.exchangedAt >= INTERVAL_MS;
+  }
+
+  /** Lets time pass if the kernel has nothing. */
+  private passIdle(): void {
+    const { timeLine } = this;
+    timeLine.refresh();
+    if (this.tables.begun > 1) return;
+    this.clockSeconds = timeLine.seconds;
+    this.clockNanos = timeLine.nanos;
+  }
+
+  /** Lets the kernel fill the other map, and takes the one that it has filled. */
   private async collect(): Promise<void> {
-    const { tables, order } = this;
-    const { drain } = tables;
-    const open = !this.paused && !this.stopped;
+    const { tables } = this;
     this.exchangedAt = performance.now();
     this.timeLine.refresh();
     const { seconds, nanos } = this.timeLine;
-    // An empty map needs no exchange: nothing came since the last one.
-    if (open !== tables.open || this.waits()) await tables.exchange(open);
-    while (!drain.done && !this.closed) {
-      drain.take(TAKEN);
-      await nextTurn();
+    const open = !this.paused && !this.stopped;
+    const records = open || tables.open ? await tables.exchange(open) : undefined;
+    if (records !== undefined) {
+      this.frames.use(records);
+      this.next = 1;
+      this.ready = tables.countIn(records);
+      this.counters.bytes += this.ready * RECORD_BYTES;
     }
-    order.sort(new DataView(drain.values), drain.count, VALUE_BYTES, Value.first);
-    this.counters.bytes += drain.count * (KEY_BYTES + VALUE_BYTES);
-    this.next = 0;
-    this.ready = drain.count;
-    drain.count = 0;
     // What came before the exchange is in our hands now.
     this.clockSeconds = seconds;
     this.clockNanos = nanos;
     this.drained = this.stopped && !tables.open;
-  }
-
-  /** True if the kernel has counted packets that were not handed out. */
-  private waits(): boolean {
-    this.readCounts();
-    return this.interfaces.some(({ index, packets }) => {
-      const { packets: seen, dropped } = this.counts[index];
-      return seen - dropped > packets;
-    });
   }
 
   private readCounts(): void {

@@ -1,7 +1,7 @@
 import { Reg } from './assembler.js';
-import { DATAGRAM_BYTES, KEY_BYTES, VALUE_BYTES } from './layout.js';
+import { DATAGRAM_BYTES, KEY_BYTES } from './layout.js';
 
-/** What the registers hold all through the program; r0 to r5 are for the moment. */
+/** What the registers hold while the packet is read; r0 to r5 are for the moment. */
 export const Role = {
   /** The packet: struct __sk_buff. */
   packet: Reg.r6,
@@ -28,16 +28,14 @@ export const Packet = {
 export const WINDOW_BYTES = 24;
 
 const KEY = -KEY_BYTES;
-const VALUE = KEY - VALUE_BYTES;
-const WINDOW = VALUE - WINDOW_BYTES;
+const WINDOW = KEY - WINDOW_BYTES;
 const DATAGRAM = WINDOW - DATAGRAM_BYTES;
 const WORDS = DATAGRAM - 8;
 
 /** Where things stand on the stack: offsets from the frame pointer down. */
 export const Stack = {
-  /** `Key`, `Value`, `Datagram` of layout.ts. */
+  /** `Key`, `Datagram` of layout.ts. */
   key: KEY,
-  value: VALUE,
   datagram: DATAGRAM,
   /** A header that is not in one piece in the packet. */
   window: WINDOW,
@@ -52,9 +50,11 @@ export const Stack = {
   tcpFlags: WORDS - 32,
   /** `FragmentKind`. */
   fragment: WORDS - 40,
-  time: WORDS - 48,
+  /** ToS, and TTL eight bits above. */
+  service: WORDS - 48,
+  time: WORDS - 56,
   /** Key of an array. */
-  index: WORDS - 56,
+  index: WORDS - 64,
 } as const;
 
 /** 0 on the stack: not a fragment. */

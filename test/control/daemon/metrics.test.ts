@@ -229,6 +229,8 @@ test('rules are silent while all is well, and speak where something is wrong', p
     `rheo_interface_up{${at},interface="eth0",index="0"} 1x60`,
     `rheo_shard_up{${at},shard="0"} 1x60`,
     `rheo_export_up{${at},target="1",kind="ipfix"} 1x60`,
+    `rheo_enrich_neighbour_up{${at},neighbour="1"} 1x60`,
+    `rheo_enrich_neighbour_refused_prefixes_total{${at},neighbour="1"} 0x60`,
     `rheo_meter_dropped_records_total{${at}} 0x60`,
     `rheo_meter_flows{${at}} 10x60`,
     `rheo_meter_flows_limit{${at}} 100x60`,
@@ -283,6 +285,10 @@ test('rules are silent while all is well, and speak where something is wrong', p
   assert.deepEqual(fires(`rheo_meter_refused_packets_total{${at},reason="tableFull"} 0+6x60`), ['RheoTableFull']);
   assert.deepEqual(fires(`rheo_shard_up{${at},shard="0"} 0x60`), ['RheoThreadDown']);
   assert.deepEqual(fires(`rheo_interface_up{${at},interface="eth0",index="0"} 0x60`), ['RheoInterfaceDown']);
+  assert.deepEqual(fires(`rheo_enrich_neighbour_up{${at},neighbour="1"} 0x60`), ['RheoBgpNeighbourDown']);
+  assert.deepEqual(fires(`rheo_enrich_neighbour_refused_prefixes_total{${at},neighbour="1"} 5x60`), [
+    'RheoRoutesRefused',
+  ]);
 });
 
 test('what the process uses: a blocked loop and garbage collections are seen', async () => {
