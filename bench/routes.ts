@@ -31,7 +31,7 @@ const SHARES6: readonly (readonly [length: number, share: number])[] = [
   [29, 0.02],
 ];
 const HEADS4 = 45_000;
-const HEADS6 = 25_000;
+const HEADS6 = 100_000;
 const REGIONS6 = [0x2001, 0x2400, 0x2600, 0x2800, 0x2a00, 0x2c00];
 const ORIGINS = 75_000;
 const NEIGHBOURS = 12;
@@ -155,8 +155,8 @@ function writeEntry(
   const attributes = at + 10;
   at = attributes;
   const origin = Math.floor(random.next() ** 2 * ORIGINS);
-  const neighbour = Math.floor(random.next() * NEIGHBOURS);
-  // Who is in front of an origin follows from it: most are reached through one or two others.
+  // Who is in front of an origin follows from it; some of its prefixes are announced to another neighbour.
+  const neighbour = (origin + (random.next() < 0.2 ? 1 : 0)) % NEIGHBOURS;
   const middle = Array.from({ length: origin % 4 }, (_, k) => 1000 + ((origin * 7 + k) % 3000));
   const path = [174 + neighbour, ...middle, 10_000 + origin];
   view.setUint32(at, 0x40010100 | 0);

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type CaptureName, prepareCapture } from './captures.js';
 import type { Truth } from './generate.js';
 import { liveSection, pausesSection, soakSection } from './live-sections.js';
+import { lookupsSection } from './lookups-section.js';
 import { type Contestant, type Failure, median, race, type Usage } from './measure.js';
 import { BENCH_FOLDER, contestants, rheo, rheoCommand } from './peers.js';
 
@@ -77,6 +78,7 @@ export const SECTIONS = {
   growth,
   floods,
   inner,
+  lookups: lookupsSection,
   live: liveSection,
   pauses: pausesSection,
   soak: soakSection,

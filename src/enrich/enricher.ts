@@ -8,9 +8,15 @@ import type { AsChoice } from './as-choice.js';
 import type { Place, Places } from './places.js';
 import { emptyAnswer, type RouteTable } from './route-table.js';
 
+/** Addresses that are remembered, direct-mapped. */
+const CACHE_SLOTS = 1 << 14;
+const KEY_WORDS = 8;
+const SLOT_WORDS = KEY_WORDS + ASIDE_END;
+
 /**
  * Adds to records what routes and MMDB files say of their addresses, a batch at a time, into `RecordBatch.aside`. Of several
- * tables the first counts that has a route for the address; the AS of an MMDB file counts where no route is known.
+ * tables the first counts that has a route for the address; the AS of an MMDB file counts where no route is known. What was found
+ * for an address is remembered until a route changes.
  */
 export class Enricher {
   /** Records seen, and endpoints for which a route, a place was found. */
@@ -21,6 +27,12 @@ export class Enricher {
   private readonly places: Places | undefined;
   private readonly choice: AsChoice;
   private readonly answer = emptyAnswer();
+  /** Answers by address: epoch, version and four words of the address, and the words of an endpoint. */
+  private readonly slots = new Int32Array(CACHE_SLOTS * SLOT_WORDS);
+  /** Goes up when a route has changed: what was remembered before does not count any more. 0 is in no slot that is used. */
+  private epoch = 1;
+  /** Changes of the tables that the epoch stands for. */
+  private changes = 0;
 
   constructor(tables: readonly RouteTable[], places: Places | undefined, choice: AsChoice = 'origin') {
     this.tables = tables;
@@ -43,6 +55,7 @@ export class Enricher {
       aside = new Int32Array(aside === undefined ? wanted : batch.capacity * ASIDE_WORDS);
       batch.aside = aside;
     } else aside.fill(0, 0, wanted);
+    this.forget();
     for (let index = 0, at = 0, to = 0; index < count; index++, at += layout.stride, to += ASIDE_WORDS) {
       const version = (words[at + Row.meta] >>> 8) & 0xff;
       this.end(words, at + Row.a, version, aside, to);
@@ -51,7 +64,50 @@ export class Enricher {
     this.counters.records += count;
   }
 
+  /** What is remembered counts as long as no route has changed. */
+  private forget(): void {
+    let changes = 0;
+    for (let t = 0; t < this.tables.length; t++) changes += this.tables[t].changes;
+    if (changes === this.changes) return;
+    this.changes = changes;
+    this.epoch++;
+  }
+
+  /** Fills in the words of an endpoint, as they are remembered or as they are found now. */
   private end(words: Int32Array, from: number, version: number, aside: Int32Array, to: number): void {
+    const { slots, epoch } = this;
+    const six = version === 6;
+    const w0 = words[from];
+    const w1 = six ? words[from + 1] : 0;
+    const w2 = six ? words[from + 2] : 0;
+    const w3 = six ? words[from + 3] : 0;
+    let hash = Math.imul(w0 ^ version, 0x9e3779b1) ^ Math.imul(w1, 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 15), 0xc2b2ae35) ^ Math.imul(w2, 0x27d4eb2f) ^ Math.imul(w3, 0x165667b1);
+    const slot = ((hash ^ (hash >>> 16)) & (CACHE_SLOTS - 1)) * SLOT_WORDS;
+    if (
+      slots[slot] === epoch &&
+      slots[slot + 1] === version &&
+      slots[slot + 2] === w0 &&
+      slots[slot + 3] === w1 &&
+      slots[slot + 4] === w2 &&
+      slots[slot + 5] === w3
+    ) {
+      for (let w = 0; w < ASIDE_END; w++) aside[to + w] = slots[slot + KEY_WORDS + w];
+    } else {
+      this.look(words, from, version, aside, to);
+      slots[slot] = epoch;
+      slots[slot + 1] = version;
+      slots[slot + 2] = w0;
+      slots[slot + 3] = w1;
+      slots[slot + 4] = w2;
+      slots[slot + 5] = w3;
+      for (let w = 0; w < ASIDE_END; w++) slots[slot + KEY_WORDS + w] = aside[to + w];
+    }
+    if (aside[to + Aside.prefix] !== 0) this.counters.routed++;
+    if (aside[to + Aside.place] !== 0) this.counters.placed++;
+  }
+
+  private look(words: Int32Array, from: number, version: number, aside: Int32Array, to: number): void {
     const { tables, places, answer } = this;
     const family = version === 6 ? Family.ipv6 : Family.ipv4;
     let as = 0;
@@ -59,7 +115,6 @@ export class Enricher {
     for (let t = 0; t < tables.length; t++) {
       found = tables[t].find(family, words, from, answer);
       if (!found) continue;
-      this.counters.routed++;
       as = this.asOf();
       const { nextHop } = answer;
       const known = (nextHop[0] | nextHop[1] | nextHop[2] | nextHop[3]) !== 0;
@@ -72,7 +127,6 @@ export class Enricher {
     if (places !== undefined) {
       const place = places.find(words, from, version);
       if (place !== 0) {
-        this.counters.placed++;
         aside[to + Aside.place] = place;
         if (!found) as = places.at(place).as ?? 0;
       }

@@ -3,11 +3,18 @@ const ROOT_BITS = 16;
 const STRIDE = 4;
 const FAN = 1 << STRIDE;
 /**
- * Words of a node: [0] number of values and children in it, [1] spare, [2…31] values of the prefixes that end in it,
- * numbered as in a heap (1 << length | bits), [32…47] children.
+ * Words of a node: [0] number of values and children in it, [1] which of the values there are, a bit each, [2…31] values of
+ * the prefixes that end in it, numbered as in a heap (1 << length | bits), [32…47] children.
  */
 const NODE_WORDS = 3 * FAN;
 const CHILDREN = 2 * FAN;
+const PRESENT = 1;
+/** By the four bits of an address: the places in a node of the prefixes that cover it, a bit each. */
+const COVERING = Int32Array.from({ length: FAN }, (_, part) => {
+  let bits = 0;
+  for (let place = FAN | part; place > 1; place >>>= 1) bits |= 1 << place;
+  return bits;
+});
 
 /**
  * Longest-prefix match for addresses of 32 or 128 bits: a multibit trie with a direct root of 16 bits and nodes of 4 bits, in one
@@ -50,24 +57,24 @@ export class PrefixTrie {
   find(words: Int32Array, at: number): number {
     const { nodes, bits } = this;
     const head = words[at] >>> ROOT_BITS;
-    let value = this.best[head];
     let length = this.bestLength[head];
     let node = this.roots[head];
+    // The value itself is read once, at the end: each look elsewhere waits for memory.
+    let found = 0;
     for (let depth = ROOT_BITS; node !== 0; depth += STRIDE) {
       const base = node * NODE_WORDS;
       const part = (words[at + (depth >>> 5)] >>> (32 - STRIDE - (depth & 31))) & (FAN - 1);
-      for (let more = STRIDE, place = FAN | part; more > 0; more--, place >>>= 1) {
-        const found = nodes[base + place];
-        if (found === 0) continue;
-        value = found;
-        length = depth + more;
-        break;
+      const covering = nodes[base + PRESENT] & COVERING[part];
+      if (covering !== 0) {
+        const place = 31 - Math.clz32(covering);
+        found = base + place;
+        length = depth + 31 - Math.clz32(place);
       }
       if (depth + STRIDE >= bits) break;
       node = nodes[base + CHILDREN + part];
     }
     this.matchedLength = length;
-    return value;
+    return found === 0 ? this.best[head] : nodes[found];
   }
 
   /** Value of exactly this prefix; 0 if there is none. */
@@ -108,11 +115,13 @@ export class PrefixTrie {
       }
       node = nodes[child];
     }
-    const place = node * NODE_WORDS + placeAt(words, depth, length);
-    const before = nodes[place];
-    nodes[place] = value;
+    const base = node * NODE_WORDS;
+    const place = placeAt(words, depth, length);
+    const before = nodes[base + place];
+    nodes[base + place] = value;
     if (before === 0) {
-      nodes[node * NODE_WORDS]++;
+      nodes[base]++;
+      nodes[base + PRESENT] |= 1 << place;
       this.size++;
     }
     return before;
@@ -137,10 +146,11 @@ export class PrefixTrie {
     const { nodes } = this;
     const base = node * NODE_WORDS;
     if (length - depth <= STRIDE) {
-      const place = base + placeAt(words, depth, length);
-      const before = nodes[place];
+      const place = placeAt(words, depth, length);
+      const before = nodes[base + place];
       if (before !== 0) nodes[base]--;
-      nodes[place] = 0;
+      nodes[base + place] = 0;
+      nodes[base + PRESENT] &= ~(1 << place);
       return before;
     }
     const child = base + CHILDREN + partAt(words, depth);
@@ -177,6 +187,7 @@ export class PrefixTrie {
     for (let place = 2; place < CHILDREN; place++) {
       if (nodes[base + place] === 0 || !test(nodes[base + place])) continue;
       nodes[base + place] = 0;
+      nodes[base + PRESENT] &= ~(1 << place);
       nodes[base]--;
       this.size--;
     }

@@ -23,6 +23,8 @@ export class RouteTable {
   readonly v6: PrefixTrie;
   /** Prefixes or routes for which there was no room. */
   refused = 0;
+  /** Goes up with each change, so that answers can be remembered until the next. */
+  changes = 0;
   private generation = 0;
   private readonly set = new RouteSet();
 
@@ -50,6 +52,7 @@ export class RouteTable {
   }
 
   announce(family: Family, words: Int32Array, length: number, route: BgpRoute): void {
+    this.changes++;
     const id = this.set.enter(route);
     if (id === 0) {
       this.refused++;
@@ -63,6 +66,7 @@ export class RouteTable {
   }
 
   withdraw(family: Family, words: Int32Array, length: number): void {
+    this.changes++;
     const before = this.trie(family).remove(words, length);
     if (before !== 0) this.set.release(before >>> 1);
   }
@@ -74,6 +78,7 @@ export class RouteTable {
 
   /** Takes out the routes of a family that were not announced since `restart`. */
   sweep(family: Family): number {
+    this.changes++;
     return this.trie(family).removeWhere((value) => {
       if ((value & 1) === this.generation) return false;
       this.set.release(value >>> 1);
@@ -82,6 +87,7 @@ export class RouteTable {
   }
 
   clear(): void {
+    this.changes++;
     for (const trie of [this.v4, this.v6]) trie.removeWhere(() => true);
     this.set.clear();
   }

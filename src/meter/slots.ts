@@ -1,11 +1,18 @@
 /** Rows in one chunk; a chunk is one more word, the number of the next chunk. */
 export const CHUNK_ROWS = 63;
 const CHUNK_WORDS = CHUNK_ROWS + 1;
+/** The low half of a word of `slotOf` is the slot; the high half is the number of the sweep that has passed the row. */
+export const SLOT_BITS = 0xffff;
+const SWEEP_SHIFT = 16;
+const MOST_SWEEPS = 0x7fff;
+/** Chunks that are swept for each one that is taken from the pool. */
+const SWEPT_CHUNKS = 8;
 
 /**
- * Lists of row numbers, one a slot (numbered from 1): chunks out of a pool whose size is given at the start. An entry counts only while
- * `slotOf` of its row is that slot; others are left over from rows that have gone elsewhere. When the pool is used up, all
- * left-over entries are cleared out: at most one a row remains, and those fit.
+ * Lists of row numbers, one a slot (numbered from 1): chunks out of a pool whose size is given at the start. An entry counts
+ * only while `slotOf` of its row is that slot; others are left over from rows that have gone elsewhere, or are second
+ * entries of a row that came back. When little of the pool is left, each append pays for a part of a sweep, which drops what does not count:
+ * at most one entry a row remains. So no append takes long, however many rows there are.
  */
 export class Slots {
   /** First chunk by slot; 0: empty. */
@@ -18,28 +25,40 @@ export class Slots {
   private readonly slotOf: Int32Array;
   private fresh = 1;
   private free = 0;
+  /** Chunks in use, and from how many on there is sweeping. */
+  private used = 0;
+  private readonly crowded: number;
+  /** The slot being swept, the last chunk of it that is still to be swept (0: none), and the number of the sweep. */
+  private swept = 0;
+  private until = 0;
+  private sweep = 1;
+  private readonly sweptRows = new Int32Array(CHUNK_ROWS);
 
-  /** @param rows how many rows there are: each stands in one slot at the most */
+  /** @param slots at most 65,535 @param rows how many rows there are: each stands in one slot at the most */
   constructor(slots: number, rows: number, slotOf: Int32Array) {
     this.slotOf = slotOf;
     this.heads = new Int32Array(slots);
     this.tails = new Int32Array(slots);
     this.filled = new Uint8Array(slots);
     // Twice what full chunks would need, and a chunk that is not full for every slot.
-    this.chunks = 1 + Math.ceil((2 * rows) / CHUNK_ROWS) + slots;
+    const full = Math.ceil((2 * rows) / CHUNK_ROWS);
+    this.chunks = 1 + full + slots;
+    this.crowded = this.chunks - Math.ceil(full * 0.375);
     this.words = new Int32Array(this.chunks * CHUNK_WORDS);
   }
 
   append(slot: number, row: number): void {
-    const { words, tails, filled } = this;
-    let tail = tails[slot];
-    if (tail === 0 || filled[slot] === CHUNK_ROWS) {
-      if (this.free === 0 && this.fresh === this.chunks) {
-        this.clearOut();
-        tail = tails[slot];
-      }
-      if (tail === 0 || filled[slot] === CHUNK_ROWS) tail = this.extend(slot);
-    }
+    if (this.used >= this.crowded && this.isFull(slot)) this.sweepSome();
+    this.put(slot, row);
+  }
+
+  private isFull(slot: number): boolean {
+    return this.tails[slot] === 0 || this.filled[slot] === CHUNK_ROWS;
+  }
+
+  private put(slot: number, row: number): void {
+    const { words, filled } = this;
+    const tail = this.isFull(slot) ? this.extend(slot) : this.tails[slot];
     words[tail * CHUNK_WORDS + 1 + filled[slot]++] = row;
   }
 
@@ -48,6 +67,8 @@ export class Slots {
     const { words, heads } = this;
     const chunk = heads[slot];
     const count = this.peekChunk(slot, rows, true);
+    if (chunk === this.until) this.until = 0;
+    this.used--;
     heads[slot] = words[chunk * CHUNK_WORDS];
     if (heads[slot] === 0) {
       this.tails[slot] = 0;
@@ -69,7 +90,7 @@ export class Slots {
       let count = 0;
       for (let w = 0; w < size; w++) {
         const row = words[from + w];
-        if (slotOf[row] === slot) rows[count++] = row;
+        if ((slotOf[row] & SLOT_BITS) === slot) rows[count++] = row;
       }
       if (count > 0 || keepEmpty) return count;
       this.takeChunk(slot, rows);
@@ -81,6 +102,7 @@ export class Slots {
     let chunk = this.free;
     if (chunk !== 0) this.free = words[chunk * CHUNK_WORDS];
     else chunk = this.fresh++;
+    this.used++;
     words[chunk * CHUNK_WORDS] = 0;
     if (tails[slot] === 0) this.heads[slot] = chunk;
     else words[tails[slot] * CHUNK_WORDS] = chunk;
@@ -89,36 +111,45 @@ export class Slots {
     return chunk;
   }
 
-  /** Rewrites every list with only the entries that count, each row once. */
-  private clearOut(): void {
-    const { words, heads, tails, filled, slotOf } = this;
-    const rows = new Int32Array(CHUNK_ROWS);
-    for (let slot = 0; slot < heads.length; slot++) {
-      let chunk = heads[slot];
-      const last = tails[slot];
-      const lastSize = filled[slot];
-      heads[slot] = 0;
-      tails[slot] = 0;
-      filled[slot] = 0;
-      while (chunk !== 0) {
-        const from = chunk * CHUNK_WORDS;
-        const next = words[from];
-        const size = chunk === last ? lastSize : CHUNK_ROWS;
-        for (let w = 0; w < size; w++) rows[w] = words[from + 1 + w];
-        words[from] = this.free;
-        this.free = chunk;
-        for (let w = 0; w < size; w++) {
-          if (slotOf[rows[w]] !== slot) continue;
-          // Marked while the list is rewritten, so that a second entry of the same row is dropped.
-          slotOf[rows[w]] = -1;
-          this.append(slot, rows[w]);
-        }
-        chunk = next;
-      }
-      for (chunk = heads[slot]; chunk !== 0; chunk = words[chunk * CHUNK_WORDS]) {
-        const size = chunk === tails[slot] ? filled[slot] : CHUNK_ROWS;
-        for (let w = 0; w < size; w++) slotOf[words[chunk * CHUNK_WORDS + 1 + w]] = slot;
-      }
+  /**
+   * Goes on with the sweep: a few chunks, and as many more as it takes until one is free. As long as it is crowded, there are
+   * more chunks than slots, so that one of these has several.
+   */
+  private sweepSome(): void {
+    for (let n = 0; this.used >= this.crowded; n++) {
+      if (n >= SWEPT_CHUNKS && (this.free !== 0 || this.fresh < this.chunks)) return;
+      while (this.until === 0) this.nextSlot();
+      this.sweepChunk();
+    }
+  }
+
+  /** Goes on to the next slot of more than one chunk; those of one chunk are within what the pool has for each slot. */
+  private nextSlot(): void {
+    const { heads, tails, filled, words } = this;
+    this.swept++;
+    if (this.swept === heads.length) {
+      this.swept = 0;
+      this.sweep = this.sweep === MOST_SWEEPS ? 1 : this.sweep + 1;
+    }
+    const tail = tails[this.swept];
+    if (heads[this.swept] === tail) return;
+    // What counts goes behind the last chunk: that one is filled up with row 0, which stands nowhere.
+    const from = tail * CHUNK_WORDS + 1;
+    words.fill(0, from + filled[this.swept], from + CHUNK_ROWS);
+    filled[this.swept] = CHUNK_ROWS;
+    this.until = tail;
+  }
+
+  /** Takes the first chunk of the slot that is swept, and appends what counts in it again, each row once in a sweep. */
+  private sweepChunk(): void {
+    const { slotOf, swept, sweptRows } = this;
+    const mark = (this.sweep << SWEEP_SHIFT) | swept;
+    const count = this.takeChunk(swept, sweptRows);
+    for (let r = 0; r < count; r++) {
+      const row = sweptRows[r];
+      if (slotOf[row] === mark) continue;
+      slotOf[row] = mark;
+      this.put(swept, row);
     }
   }
 }

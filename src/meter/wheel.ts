@@ -1,6 +1,6 @@
 import { CLASS_SHIFT } from '../model/row.js';
 import { HOT_WORDS, Hot } from './layout.js';
-import { CHUNK_ROWS, Slots } from './slots.js';
+import { CHUNK_ROWS, SLOT_BITS, Slots } from './slots.js';
 import type { FlowTable } from './table.js';
 
 /** Ticks a second of packet time, and slots of a wheel (17 minutes, if one is for one tick). */
@@ -24,7 +24,7 @@ const COMPARED = 16;
 export class Wheel {
   private readonly table: FlowTable;
   private readonly slots: Slots;
-  /** Slot in which a row stands, by row; 0: in none (slot 0 is not used). */
+  /** Slot in which a row stands, by row, in the bits SLOT_BITS; 0: in none (slot 0 is not used). */
   private readonly slotOf: Int32Array;
   private readonly group = new Int32Array(CHUNK_ROWS);
   /** Keeps the loads that only bring memory nearer from being optimised away. */
@@ -160,8 +160,8 @@ export class Wheel {
           left -= CHUNK_ROWS;
           const count = slots.takeChunk(slot, group);
           const due = this.partition(count, now);
-          for (let g = 0; g < due; g++) if (slotOf[group[g]] === slot) expire(group[g]);
-          for (let g = due; g < count; g++) if (slotOf[group[g]] === slot) this.add(group[g]);
+          for (let g = 0; g < due; g++) if ((slotOf[group[g]] & SLOT_BITS) === slot) expire(group[g]);
+          for (let g = due; g < count; g++) if ((slotOf[group[g]] & SLOT_BITS) === slot) this.add(group[g]);
         }
       }
       this.turn = now;

@@ -3,6 +3,7 @@ import { ErrorCode, RheoError } from '../core/errors.js';
 import { beginDump, type Caller, Dispatcher, issueText } from './dispatcher.js';
 import { HostCheck, isSameOrigin, readSecret, readToken, type Token } from './http-access.js';
 import { hostText, type ListenAddress, parseListen } from './http-address.js';
+import { boundConnections } from './http-connections.js';
 import { sendDump, sendEvents } from './http-streams.js';
 import { RPC_LIMITS, type RpcLimits } from './limits.js';
 import { errorObject, RpcCode, RpcError, type RpcErrorObject } from './messages.js';
@@ -117,17 +118,7 @@ class HttpServer implements Listener {
         ? fastify({ ...common, http: server })
         : (fastify({ ...common, https: { ...server, ...tlsOptions(tls) } }) as unknown as FastifyInstance);
     const { counters } = this.#context;
-    app.server.maxConnections = this.#limits.connections;
-    app.server.on('drop', () => {
-      counters.refusedConnections++;
-    });
-    app.server.on('connection', (socket) => {
-      counters.connections++;
-      counters.open++;
-      socket.on('close', () => {
-        counters.open--;
-      });
-    });
+    boundConnections(app.server, this.#limits.connections, counters);
     app.server.on('tlsClientError', () => {
       counters.denied++;
     });

@@ -117,7 +117,9 @@ const loss: z.ZodType<Loss> = z.object({
   recordsWaiting: count.describe('records on their way from the threads to the targets'),
   recordsDropped: count.describe('records dropped on that way, as the main thread was too slow'),
   recordsLost: count.describe('records that went down with a thread that failed'),
-  subscribersDropped: count.describe('records that subscribers did not get: they read too slowly, or more ended in a second than are told'),
+  subscribersDropped: count.describe(
+    'records that subscribers did not get: they read too slowly, or more ended in a second than are told',
+  ),
   verdict: z.string().describe('what was lost, in a sentence'),
 });
 

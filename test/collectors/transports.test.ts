@@ -1,6 +1,6 @@
 /** Ways to a collector: streams with and without TLS, addresses and interfaces of our own, several hosts by turns. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -12,6 +12,7 @@ import { finish, RHEO } from '../daemon/command.js';
 import { Authority } from '../support/certificates.js';
 import { Page } from '../support/documents.js';
 import { exportContext, manyRecords, until } from '../support/export-context.js';
+import { dumpedIpfix } from '../support/ipfix-dump.js';
 import { netnsMissing } from '../support/netns.js';
 import { hasProgram } from '../support/programs.js';
 import { projectRoot } from '../support/shared.js';
@@ -54,20 +55,6 @@ async function sample(): Promise<{ flows: number; packets: number; bytes: number
   };
 }
 
-/** What ipfixDump (libfixbuf) reads in a stream of IPFIX. Each flow has both counters of packets, or the one. */
-function dumped(file: string): { flows: number; packets: number; bytes: number } {
-  const text = execFileSync('ipfixDump', ['--in', file, '--rfc5610', '--data'], {
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  const sum = (name: RegExp): number => [...text.matchAll(name)].reduce((all, [, value]) => all + Number(value), 0);
-  return {
-    flows: [...text.matchAll(/ packetDeltaCount : /g)].length,
-    packets: sum(/ (?:packetDeltaCount|reversePacketDeltaCount) : (\d+)/g),
-    bytes: sum(/ (?:octetDeltaCount|reverseOctetDeltaCount) : (\d+)/g),
-  };
-}
-
 test('TCP: libfixbuf reads the stream', { skip: missing('ipfixDump'), timeout: 60_000 }, async (t) => {
   const folder = folderOf(t);
   const file = path.join(folder, 'stream');
@@ -81,7 +68,7 @@ test('TCP: libfixbuf reads the stream', { skip: missing('ipfixDump'), timeout: 6
   const { code, stderr } = await finish([...RHEO, 'read', SAMPLE, '--export', `ipfix+tcp://127.0.0.1:${port}`]);
   assert.equal(code, 0, stderr);
   await written;
-  assert.deepEqual(dumped(file), await sample());
+  assert.deepEqual(dumpedIpfix(file), await sample());
 });
 
 interface Sink {
@@ -137,7 +124,7 @@ for (const version of ['-tls1_2', '-tls1_3']) {
     const { code, stderr } = await finish([...RHEO, 'read', SAMPLE, '--export', url]);
     assert.equal(code, 0, stderr);
     await sink.closed;
-    assert.deepEqual(dumped(sink.file), await sample());
+    assert.deepEqual(dumpedIpfix(sink.file), await sample());
   });
 }
 
@@ -181,7 +168,7 @@ test('TLS: wrong names, wrong authorities, no certificate, old versions: nothing
     assert.equal(code, 1, `${what}: ${stderr}`);
     assert.match(stderr, error, what);
     assert.equal(readFileSync(sink.file).length, 0, what);
-    assert.match(stderr, /0 records/, `${what}: ${stderr}`);
+    assert.match(stderr, /: 0 records/, `${what}: ${stderr}`);
   });
   await Promise.all(results);
 });
@@ -211,8 +198,11 @@ test('spread: each record to one of two nfcapd, which both can read them', {
     );
     t.after(() => child.kill('SIGKILL'));
     let said = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream.setEncoding('utf8').on('data', (part) => void (said += part));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (part) => {
+        said += part;
+      });
+    }
     const closed = once(child, 'close');
     await until('nfcapd listens', () => said.includes('Startup'));
     collectors.push({ port, own, child, closed, said: () => said });
@@ -266,7 +256,11 @@ test('own address and interface: datagrams leave as was asked', {
     seen[device] = '';
     const args = ['-i', device, '-n', '-l', '-Z', 'root', 'udp', 'and', 'port', '9995', 'or', 'port', '9996'];
     const child = site.lab.start(site.collector, 'tcpdump', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part) => void (seen[device] += part));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (part) => {
+        seen[device] += part;
+      });
+    }
     await until('tcpdump', () => seen[device].includes('listening on'));
   }
   const ways = [

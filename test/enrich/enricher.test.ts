@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RandomStream } from '../../bench/random.js';
 import { AS_WORDS } from '../../src/cli/spec/metering.js';
 import { Family } from '../../src/codec/bgp.js';
 import type { BgpRoute } from '../../src/codec/bgp-update.js';
@@ -137,4 +138,45 @@ test('counters tell what was found', async () => {
   enricher.enrich(batch);
   enricher.enrich(batch);
   assert.deepEqual(enricher.counters, { records: 4, routed: 8, placed: 2 });
+});
+
+test('what is remembered of an address counts until a route changes', () => {
+  const table = tableOf({ '192.0.0.0/16': route([1]) });
+  const enricher = new Enricher([table], undefined);
+  const dstAs = (record: TestRecord): unknown => {
+    const batch = batchOf([record]);
+    enricher.enrich(batch);
+    return enricher.fields.find(({ name }) => name === 'dstAs')?.read(batch, 0);
+  };
+  assert.deepEqual([dstAs(OUT), dstAs(OUT), dstAs({ ...OUT, b: '193.0.0.1' })], [1, 1, undefined]);
+  table.announce(Family.ipv4, Int32Array.of(0xc0000200 | 0, 0, 0, 0), 24, route([2]));
+  assert.equal(dstAs(OUT), 2);
+  table.withdraw(Family.ipv4, Int32Array.of(0xc0000200 | 0, 0, 0, 0), 24);
+  assert.equal(dstAs(OUT), 1);
+  table.restart();
+  table.sweep(Family.ipv4);
+  assert.equal(dstAs(OUT), undefined);
+  assert.equal(enricher.counters.routed, 4);
+});
+
+test('remembered or not, and whoever shares a place in memory: the answer is that of a fresh enricher', () => {
+  const routes = Object.fromEntries(Array.from({ length: 64 }, (_, n) => [`20.${n}.0.0/16`, route([n + 1])]));
+  const table = tableOf(routes);
+  const enricher = new Enricher([table], undefined);
+  const random = new RandomStream(3);
+  const six = tableOf({ '2001:db8::/32': route([9]) });
+  const both = new Enricher([table, six], undefined);
+  for (let n = 0; n < 40_000; n++) {
+    const third = Math.floor(random.next() * 64);
+    const last = Math.floor(random.next() * 256);
+    const record = { ...OUT, a: `20.${third}.${last}.1`, b: `21.${third}.0.${last}` };
+    const ipv6 = { ...OUT, a: `2001:db8::${last}`, b: `2001:db9::${third}` };
+    const batch = batchOf([record, ipv6]);
+    for (const one of [enricher, both]) {
+      one.enrich(batch);
+      const [first, second] = [0, 1].map((index) => one.fields[0].read(batch, index));
+      assert.equal(first, third + 1);
+      assert.equal(second, one === both ? 9 : undefined);
+    }
+  }
 });

@@ -1,67 +1,12 @@
 import assert from 'node:assert/strict';
-import { createSocket, type Socket } from 'node:dgram';
-import { type TestContext, test } from 'node:test';
-import {
-  type CounterSampleRead,
-  type FlowSampleRead,
-  type SflowMessage,
-  SflowReader,
-} from '../../src/codec/sflow-read.js';
+import { createSocket } from 'node:dgram';
+import { test } from 'node:test';
 import { openTarget } from '../../src/export/target.js';
 import type { PacketSample } from '../../src/model/packet-sample.js';
 import type { Target } from '../../src/model/target.js';
 import { droppedOf, exportContext, until } from '../support/export-context.js';
 import { ethernet, ip, udp, zeros } from '../support/packets.js';
-
-/** A collector that reads all. */
-class Collector {
-  readonly messages: SflowMessage[] = [];
-  readonly sizes: number[] = [];
-  readonly port: number;
-  readonly #socket: Socket;
-
-  private constructor(socket: Socket) {
-    this.#socket = socket;
-    this.port = socket.address().port;
-    socket.on('message', (bytes) => {
-      const reader = new SflowReader();
-      const message = reader.read(bytes);
-      assert.deepEqual(reader.damage, {});
-      assert.ok(message);
-      this.messages.push(message);
-      this.sizes.push(bytes.length);
-    });
-  }
-
-  static async open(context: TestContext): Promise<Collector> {
-    const socket = createSocket({ type: 'udp4', recvBufferSize: 4_000_000 });
-    await new Promise<void>((resolve) => {
-      socket.bind(0, '127.0.0.1', resolve);
-    });
-    context.after(() => {
-      try {
-        socket.close();
-      } catch {
-        // The test has done it.
-      }
-    });
-    return new Collector(socket);
-  }
-
-  get flows(): FlowSampleRead[] {
-    return this.messages.flatMap(({ samples }) => samples).filter((one) => one.kind === 'flow');
-  }
-
-  get counters(): CounterSampleRead[] {
-    return this.messages.flatMap(({ samples }) => samples).filter((one) => one.kind === 'counters');
-  }
-
-  close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#socket.close(() => resolve());
-    });
-  }
-}
+import { SflowCollector as Collector } from '../support/sflow-collector.js';
 
 const FRAME = ethernet(ip('10.0.0.1', '10.0.0.2', 17, udp(1000, 53, zeros(200))));
 
@@ -105,7 +50,7 @@ for (const expanded of [false, true]) {
     samples.takePacket(sampleOf());
     samples.takePacket(sampleOf({ direction: 2, pool: 2 ** 32 + 7, drops: 2 ** 32 + 1, source: big }));
     samples.takePacket(sampleOf({ header: Uint8Array.of(1, 2, 3), direction: 0 }));
-    samples.takeCounters({ counters: { ifIndex: 3, ifInOctets: 2n ** 40n }, ethernet: { dot3StatsFCSErrors: 5 } });
+    samples.takeCounters({ counters: { ifIndex: 3, ifInOctets: 2 ** 40 }, ethernet: { dot3StatsFCSErrors: 5 } });
     await reach(target, () => collector.flows.length === 3 && collector.counters.length === 1);
     await target.close();
     balanced(target);
@@ -125,7 +70,7 @@ for (const expanded of [false, true]) {
     assert.deepEqual([short.sequence, short.input, short.output], [2, 3, 0]);
     assert.deepEqual(short.header?.bytes, Uint8Array.of(1, 2, 3));
     const [counters] = collector.counters;
-    assert.deepEqual([counters.counters?.ifInOctets, counters.ethernet], [2n ** 40n, { dot3StatsFCSErrors: 5 }]);
+    assert.deepEqual([counters.counters?.ifInOctets, counters.ethernet], [2 ** 40, { dot3StatsFCSErrors: 5 }]);
   });
 }
 
@@ -185,7 +130,7 @@ test('each collector gets all samples, in datagrams of its own that are not long
   await target.close();
   balanced(target);
   assert.equal(target.counters.sent, 1000);
-  for (const { messages, flows, sizes } of [one, two]) {
+  for (const { messages, flows, datagrams } of [one, two]) {
     assert.deepEqual(
       flows.map(({ pool }) => pool),
       Array.from({ length: 500 }, (_, k) => k + 1),
@@ -194,7 +139,7 @@ test('each collector gets all samples, in datagrams of its own that are not long
       messages.map(({ sequence }) => sequence),
       messages.map((_, k) => k + 1),
     );
-    assert.ok(Math.max(...sizes) <= 752);
+    assert.ok(Math.max(...datagrams.map(({ length }) => length)) <= 752);
     for (const source of [1, 2, 3]) {
       const numbers = flows.filter((flow) => flow.source === source).map(({ sequence }) => sequence);
       assert.deepEqual(
@@ -277,8 +222,8 @@ test('a collector that is away gets nothing old when it comes back; reading a ca
   await lossless.close();
   balanced(lossless);
   assert.ok(datagrams > 0);
-  assert.deepEqual(Object.keys(lossless.counters.dropped), ['unreachable']);
-  assert.ok(lossless.counters.sent > 200, JSON.stringify(lossless.counters));
+  assert.deepEqual(lossless.counters.dropped, {});
+  assert.equal(lossless.counters.sent, lossless.counters.received);
   socket.close();
 });
 

@@ -324,9 +324,29 @@ test('clients that vanish, stay silent, or send half a request harm nobody', asy
   await new Promise((resolve) => garbage.once('close', resolve).resume());
   const many = await Promise.all(Array.from({ length: 50 }, () => raw(port)));
   await until(() => counters.refusedConnections >= 40);
-  for (const socket of many) socket.destroy();
+  // Nor do they keep others out while they stay, not even with requests that never come whole.
+  assert.equal((await ask(url, 'POST', '/rpc', JSON_TYPE, VERSION)).status, 200);
+  const halves = await Promise.all(Array.from({ length: 20 }, () => raw(port)));
+  for (const socket of halves) {
+    socket.write(
+      'POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+    );
+  }
+  assert.equal((await ask(url, 'POST', '/rpc', JSON_TYPE, VERSION)).status, 200);
+  for (const socket of [...many, ...halves]) socket.destroy();
   await until(() => counters.open === 0);
   assert.equal((await ask(url, 'POST', '/rpc', JSON_TYPE, VERSION)).status, 200);
+});
+
+test('when all connections are busy, a new one is closed, and those that are open go on', async () => {
+  const { port, service, counters } = await daemon({}, { limits: { connections: 2 } });
+  const busy = await Promise.all([raw(port), raw(port)]);
+  for (const socket of busy) socket.write('GET /events?what=records HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => service.listeners.size === 2);
+  const late = await raw(port);
+  await new Promise((resolve) => late.once('close', resolve).resume());
+  assert.deepEqual([counters.open, counters.refusedConnections, service.listeners.size], [2, 1, 2]);
+  for (const socket of busy) socket.destroy();
 });
 
 test('subscriptions are bounded', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -220,11 +220,15 @@ export interface NfdumpSums {
   readonly badPackets: number;
 }
 
-/** What nfcapd or sfcapd counted in the files of a folder, in and out columns together. */
-export function nfdumpSums(folder: string): Omit<NfdumpSums, 'sequenceErrors' | 'badPackets'> {
-  const text = execFileSync('nfdump', ['-R', folder, '-q', '-N', '-o', 'fmt:%ipkt|%opkt|%ibyt|%obyt|%fl'], {
-    encoding: 'utf8',
-  });
+/** What nfdump reads in a file, or in those of a folder that nfcapd or sfcapd wrote; in and out columns together. */
+export function nfdumpSums(where: string): Omit<NfdumpSums, 'sequenceErrors' | 'badPackets'> {
+  const text = execFileSync(
+    'nfdump',
+    [statSync(where).isFile() ? '-r' : '-R', where, '-q', '-N', '-o', 'fmt:%ipkt|%opkt|%ibyt|%obyt|%fl'],
+    {
+      encoding: 'utf8',
+    },
+  );
   const rows = text
     .trim()
     .split('\n')

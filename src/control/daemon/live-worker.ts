@@ -13,8 +13,8 @@ const say = (message: LiveMessage): void => port.postMessage(message);
 
 let source: ShardSource | undefined;
 try {
-  source = await openSource(task.source, task.shard, task.shards, (message) => {
-    say({ type: 'event', level: 'warn', message });
+  source = await openSource(task.source, task.shard, task.shards, (level, message) => {
+    say({ type: 'event', level, message });
   });
   const shard = new LiveShard({
     task,

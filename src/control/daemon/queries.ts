@@ -10,6 +10,7 @@ import { Row } from '../../model/row.js';
 import type { FlowObject, FlowPage, FlowQuery, TopEntry } from '../../rpc/service.js';
 import type { DaemonClock } from './clock.js';
 import { dumpBlock, dumpEnd, dumpHeader } from './dump-format.js';
+import { Gate } from './gate.js';
 import { groupKeys } from './group-keys.js';
 import { SUMS, Sum } from './groups.js';
 import type { RecordBlock } from './messages.js';
@@ -25,6 +26,15 @@ const MOST_KEPT = 20_000;
 const OBJECTS_A_TURN = 500;
 /** Dumps at one time: each holds some buffers. */
 const MOST_DUMPS = 8;
+/**
+ * Further ones at one time; the rest waits, in order. Orders do not wait behind questions, nor short answers behind long ones,
+ * of which a few together would hold much memory. Shards take more than all of these, so that none is refused.
+ */
+const MOST_ORDERS = 4;
+const MOST_SHORT = 8;
+const MOST_LONG = 2;
+/** An answer of more flows is a long one. */
+const SHORT_FLOWS = 1000;
 
 export interface QueryOptions {
   shards: Shards;
@@ -41,6 +51,9 @@ export interface QueryOptions {
 /** Questions about the flows in the tables of all shards. */
 export class Queries {
   private readonly options: QueryOptions;
+  private readonly orders = new Gate(MOST_ORDERS);
+  private readonly short = new Gate(MOST_SHORT);
+  private readonly long = new Gate(MOST_LONG);
   private dumps = 0;
 
   constructor(options: QueryOptions) {
@@ -54,7 +67,12 @@ export class Queries {
   }
 
   /** @throws RheoError usage, filter */
-  async flows(query: FlowQuery): Promise<FlowPage> {
+  flows(query: FlowQuery): Promise<FlowPage> {
+    const gate = (query.limit ?? DEFAULT_LIMIT) + (query.offset ?? 0) > SHORT_FLOWS ? this.long : this.short;
+    return gate.through(() => this.findFlows(query));
+  }
+
+  private async findFlows(query: FlowQuery): Promise<FlowPage> {
     const { shards, members, shown, clock } = this.options;
     const limit = whole('limit', query.limit ?? DEFAULT_LIMIT, 1, MOST_LIMIT);
     const offset = whole('offset', query.offset ?? 0, 0, MOST_KEPT - limit);
@@ -90,7 +108,14 @@ export class Queries {
   }
 
   /** The groups with the most bytes; what is not in them comes last as `other`. @throws RheoError usage, filter */
-  async top(key: string, query: { filter?: string | undefined; limit?: number | undefined }): Promise<TopEntry[]> {
+  top(key: string, query: { filter?: string | undefined; limit?: number | undefined }): Promise<TopEntry[]> {
+    return this.short.through(() => this.findTop(key, query));
+  }
+
+  private async findTop(
+    key: string,
+    query: { filter?: string | undefined; limit?: number | undefined },
+  ): Promise<TopEntry[]> {
     const { shards, members } = this.options;
     const limit = whole('limit', query.limit ?? 10, 1, MOST_LIMIT);
     const filter = checkFilter(query.filter);
@@ -211,7 +236,9 @@ export class Queries {
 
   /** Ends flows, with records or without. Returns how many. @throws RheoError filter */
   async end(filter: string | undefined, reason: 'forced' | 'deleted'): Promise<number> {
-    const answers = await this.options.shards.askAll({ kind: 'end', filter: checkFilter(filter), reason });
+    const checked = checkFilter(filter);
+    const ask = { kind: 'end', filter: checked, reason } as const;
+    const answers = await this.orders.through(() => this.options.shards.askAll(ask));
     return answers.reduce((sum, { answer }) => sum + answer.matched, 0);
   }
 }

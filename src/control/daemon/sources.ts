@@ -29,14 +29,14 @@ export interface SourceModule {
 }
 
 /**
- * @param warn is told when something else than what was wanted is opened
+ * @param tell is told when something else than what was wanted is opened, and what it does not see
  * @throws RheoError if it cannot be opened: what is missing, and how to get it
  */
 export async function openSource(
   spec: SourceSpec,
   shard: number,
   shards: number,
-  warn: (message: string) => void,
+  tell: (level: 'info' | 'warn', message: string) => void,
 ): Promise<ShardSource> {
   switch (spec.kind) {
     case 'ring': {
@@ -48,11 +48,13 @@ export async function openSource(
     case 'ebpf': {
       const { EbpfUnavailable, openEbpf } = await import('../../observe/ebpf/index.js');
       try {
-        return await openEbpf(spec.options);
+        const source = await openEbpf(spec.options);
+        tell('info', 'the kernel counts flows: outer headers only, no tunnels, no ICMP errors, no packets');
+        return source;
       } catch (error) {
         if (!(error instanceof EbpfUnavailable)) throw error;
-        warn(`observe: ebpf is not possible here, so the packets are taken from rings: ${error.message}`);
-        return openSource({ kind: 'ring', options: spec.ring, group: 0 }, 0, 1, warn);
+        tell('warn', `observe: ebpf is not possible here, so the packets are taken from rings: ${error.message}`);
+        return openSource({ kind: 'ring', options: spec.ring, group: 0 }, 0, 1, tell);
       }
     }
     case 'pipe':

@@ -3,7 +3,7 @@ import type { Target } from '../../model/target.js';
 import type { TargetStatus } from '../../rpc/service.js';
 import { type DaemonClock, within } from './clock.js';
 
-/** Targets that are closed and still told of. */
+/** Targets that are closed and still told of, besides those that were closed last. */
 const MOST_CLOSED = 16;
 const PATIENCE_MS = 500;
 
@@ -136,7 +136,7 @@ export class Targets {
     this.entries = this.entries.filter((entry) => !closing.includes(entry));
     for (const entry of closing) entry.closed = true;
     this.closed.push(...closing);
-    this.closed.splice(0, this.closed.length - MOST_CLOSED);
+    this.closed.splice(0, this.closed.length - Math.max(MOST_CLOSED, closing.length));
     await Promise.all(closing.map((entry) => this.closeOne(entry, withinMs)));
   }
 

@@ -56,6 +56,8 @@ export class FileWriter {
   #chunk: Buffer = Buffer.alloc(0);
   #length = 0;
   #records = 0;
+  /** Records in the file under way that were counted as sent. */
+  #fileRecords = 0;
   #failures = 0;
   #closing = false;
   #wake: (() => void) | undefined;
@@ -230,6 +232,12 @@ export class FileWriter {
   async #abandon(reason: string): Promise<void> {
     const steps = this.#steps;
     this.#steps = [];
+    if (steps[0]?.kind === 'finish') {
+      // Whoever looks for the file under its name does not find them.
+      this.sent -= this.#fileRecords;
+      this.drop(reason, this.#fileRecords);
+      this.#options.log('error', `${this.#temporary} stays under this name; the next start may rename it`);
+    }
     for (const step of steps) {
       if (step.kind !== 'write') continue;
       this.drop(reason, step.records);
@@ -276,6 +284,7 @@ export class FileWriter {
         this.#file = await files.open(temporary, 'wx');
         this.#temporary = temporary;
         this.#position = 0;
+        this.#fileRecords = 0;
         return;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || number >= MOST_NUMBERS) throw error;
@@ -304,6 +313,7 @@ export class FileWriter {
     this.#queued -= step.room;
     this.waiting -= step.records;
     this.sent += step.records;
+    this.#fileRecords += step.records;
   }
 
   async #finish(step: Step & { kind: 'finish' }): Promise<void> {

@@ -1,54 +1,81 @@
 import type { RecordField } from '../../model/hook.js';
-import { PROTOCOL_NAMES } from '../../model/protocols.js';
 import type { RecordBatch } from '../../model/record-batch.js';
-import { END_REASON_NAMES, REASON_SHIFT, Row, State } from '../../model/row.js';
+import { Row, State } from '../../model/row.js';
 import { KeyKind } from '../../packet/key.js';
 import { ByteWriter } from '../byte-writer.js';
 import { type FastMember, fastMembers } from '../fast-members.js';
 import { jsonText } from '../value-text.js';
+import { type ColumnValues, packHybrid } from './parquet-page.js';
 
-/** Values of one column for one row group. */
+/** Collects the values of one column of a row group. */
 export interface ParquetColumn {
   readonly name: string;
   /** Physical and logical type, and whether values may be absent. */
   readonly element: {
     readonly type: 'BOOLEAN' | 'INT32' | 'INT64' | 'DOUBLE' | 'BYTE_ARRAY';
     readonly repetition_type: 'REQUIRED' | 'OPTIONAL';
-    readonly converted_type?: 'UTF8' | 'TIMESTAMP_MICROS';
+    readonly converted_type?: 'UTF8';
     readonly logical_type?: { type: 'TIMESTAMP'; isAdjustedToUTC: boolean; unit: 'NANOS' };
   };
-  /** As they are, without dictionary and compression: values of which hardly two are the same. */
+  /** Not compressed: values of which hardly two are the same. */
   readonly plain: boolean;
-  readonly statistics: boolean;
-  /** Takes the value of record `index` of the batch as that of row `row`. */
+  /** Takes the value of record `index` of the batch as that of row `row`; rows come in order, from 0. */
   take(batch: RecordBatch, index: number, row: number): void;
-  /** The first `rows` values. */
-  values(rows: number): ArrayLike<unknown>;
+  /** The first `rows` values; valid until the next `take`. */
+  values(rows: number): ColumnValues;
 }
 
 const TEXT = { type: 'BYTE_ARRAY', converted_type: 'UTF8' } as const;
+const bigEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 0;
 
-/** 64-bit values, written as two words without making a BigInt of each. */
+/** Bytes of numbers as Parquet has them: the lowest first. */
+function littleEndian({ buffer }: Float64Array | BigInt64Array | Int32Array, count: number, width: 4 | 8): Uint8Array {
+  const bytes = new Uint8Array(buffer, 0, count * width);
+  if (!bigEndian) return bytes;
+  const copy = Buffer.from(bytes);
+  return width === 4 ? copy.swap32() : copy.swap64();
+}
+
+/** 64-bit values that are not negative, written as two words without making a BigInt of each. */
 abstract class WideColumn implements ParquetColumn {
   readonly name: string;
   abstract readonly plain: boolean;
-  readonly statistics = true;
   abstract readonly element: ParquetColumn['element'];
   readonly #values: BigInt64Array;
-  protected readonly words: Uint32Array;
+  readonly #words: Uint32Array;
 
   constructor(name: string, rows: number) {
     this.name = name;
     this.#values = new BigInt64Array(rows);
-    this.words = new Uint32Array(this.#values.buffer);
+    this.#words = new Uint32Array(this.#values.buffer);
   }
 
   abstract take(batch: RecordBatch, index: number, row: number): void;
 
-  values(rows: number): BigInt64Array {
-    return this.#values.subarray(0, rows);
+  protected set(row: number, high: number, low: number): void {
+    this.#words[row * 2 + HIGH_WORD] = high;
+    this.#words[row * 2 + 1 - HIGH_WORD] = low;
+  }
+
+  values(rows: number): ColumnValues {
+    const words = this.#words;
+    let least = 0;
+    let most = 0;
+    for (let row = 1; row < rows; row++) {
+      const high = words[row * 2 + HIGH_WORD];
+      const low = words[row * 2 + 1 - HIGH_WORD];
+      const leastHigh = words[least * 2 + HIGH_WORD];
+      if (high < leastHigh || (high === leastHigh && low < words[least * 2 + 1 - HIGH_WORD])) least = row;
+      const mostHigh = words[most * 2 + HIGH_WORD];
+      if (high > mostHigh || (high === mostHigh && low > words[most * 2 + 1 - HIGH_WORD])) most = row;
+    }
+    const bounds = { min: this.#values[least], max: this.#values[most] };
+    return { body: littleEndian(this.#values, rows, 8), nulls: 0, bounds };
   }
 }
+
+/** Which of the two words of a 64-bit number is the upper one on this machine. */
+const HIGH_WORD = bigEndian ? 0 : 1;
 
 /** Time in nanoseconds since 1970. */
 class TimeColumn extends WideColumn {
@@ -72,8 +99,7 @@ class TimeColumn extends WideColumn {
     // seconds · 10⁹ + nanoseconds in parts that a double holds exactly.
     const upper = (seconds >>> 16) * 1e9;
     const lower = (seconds & 0xffff) * 1e9 + (upper % 65536) * 65536 + batch.unsigned[at + 1];
-    this.words[row * 2] = lower;
-    this.words[row * 2 + 1] = Math.floor(upper / 65536) + Math.floor(lower / 4294967296);
+    this.set(row, Math.floor(upper / 65536) + Math.floor(lower / 4294967296), lower);
   }
 }
 
@@ -95,79 +121,210 @@ class CounterColumn extends WideColumn {
     const low = at + ((batch.words[at + Row.state] & State.initiatorB) === 0 ? this.#a : this.#b);
     const high = batch.unsigned[low + 1];
     const over = high > 0x7fffffff;
-    this.words[row * 2] = over ? 0xffffffff : batch.unsigned[low];
-    this.words[row * 2 + 1] = over ? 0x7fffffff : high;
+    this.set(row, over ? 0x7fffffff : high, over ? 0xffffffff : batch.unsigned[low]);
   }
 }
 
-/** Any values in a list. */
-class ListColumn implements ParquetColumn {
+/** Numbers; those that are absent take no room. */
+class NumberColumn implements ParquetColumn {
   readonly name: string;
   readonly element: ParquetColumn['element'];
   readonly plain = false;
-  readonly statistics: boolean;
-  readonly #values: unknown[];
-  readonly #read: (batch: RecordBatch, index: number) => unknown;
+  readonly #values: Float64Array | Int32Array;
+  readonly #present: Uint8Array;
+  readonly #read: (batch: RecordBatch, index: number) => number | undefined;
+  #count = 0;
 
   constructor(
     name: string,
     rows: number,
-    element: ParquetColumn['element'],
-    read: (batch: RecordBatch, index: number) => unknown,
+    element: { readonly type: 'DOUBLE' | 'INT32'; readonly repetition_type: 'REQUIRED' | 'OPTIONAL' },
+    read: (batch: RecordBatch, index: number) => number | undefined,
   ) {
     this.name = name;
     this.element = element;
-    // Bounds of texts cost more than they help: names and flags are in the dictionary anyway.
-    this.statistics = element.type !== 'BYTE_ARRAY' && element.type !== 'BOOLEAN';
-    this.#values = new Array(rows).fill(undefined);
+    this.#values = element.type === 'DOUBLE' ? new Float64Array(rows) : new Int32Array(rows);
+    this.#present = new Uint8Array(rows);
     this.#read = read;
   }
 
   take(batch: RecordBatch, index: number, row: number): void {
-    this.#values[row] = this.#read(batch, index);
+    if (row === 0) this.#count = 0;
+    const value = this.#read(batch, index);
+    if (value !== undefined) this.#values[this.#count++] = value;
+    this.#present[row] = value === undefined ? 0 : 1;
   }
 
-  values(rows: number): unknown[] {
-    return this.#values.slice(0, rows);
+  values(rows: number): ColumnValues {
+    const values = this.#values;
+    const count = this.#count;
+    let min = Number.POSITIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
+    for (let k = 0; k < count; k++) {
+      const value = values[k];
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    // Zeros of either sign are equal: bounds hold both (parquet.thrift, ColumnOrder).
+    if (min === 0) min = -0;
+    if (max === 0) max = 0;
+    return {
+      body: littleEndian(values, count, this.element.type === 'DOUBLE' ? 8 : 4),
+      ...(this.element.repetition_type === 'OPTIONAL' && { present: this.#present }),
+      nulls: rows - count,
+      ...(min <= max && { bounds: { min, max } }),
+    };
   }
 }
 
-/** Texts as bytes, without a string in between. */
+/** Yes, no or absent: a bit each. */
+class BooleanColumn implements ParquetColumn {
+  readonly name: string;
+  readonly element = { type: 'BOOLEAN', repetition_type: 'OPTIONAL' } as const;
+  readonly plain = true;
+  readonly #bits: Uint8Array;
+  readonly #present: Uint8Array;
+  readonly #read: (batch: RecordBatch, index: number) => unknown;
+  #count = 0;
+
+  constructor(name: string, rows: number, read: (batch: RecordBatch, index: number) => unknown) {
+    this.name = name;
+    this.#bits = new Uint8Array(Math.ceil(rows / 8));
+    this.#present = new Uint8Array(rows);
+    this.#read = read;
+  }
+
+  take(batch: RecordBatch, index: number, row: number): void {
+    if (row === 0) {
+      this.#count = 0;
+      this.#bits.fill(0);
+    }
+    const value = this.#read(batch, index);
+    this.#present[row] = value === undefined ? 0 : 1;
+    if (value === undefined) return;
+    if (value === true) this.#bits[this.#count >>> 3] |= 1 << (this.#count & 7);
+    this.#count++;
+  }
+
+  values(rows: number): ColumnValues {
+    const body = this.#bits.subarray(0, Math.ceil(this.#count / 8));
+    return { body, present: this.#present, nulls: rows - this.#count };
+  }
+}
+
+/** Appends a text with its length in front. */
+function appendText(out: ByteWriter, text: string): void {
+  out.reserve(4 + text.length * 3);
+  const from = out.pos;
+  out.pos += 4;
+  out.text(text);
+  out.bytes.writeUInt32LE(out.pos - from - 4, from);
+}
+
+/** Texts of which many are the same: each stands once in the dictionary, and the rows say which. */
+class NameColumn implements ParquetColumn {
+  readonly name: string;
+  readonly element = { ...TEXT, repetition_type: 'OPTIONAL' } as const;
+  readonly plain = false;
+  readonly #numbers = new Map<string, number>();
+  readonly #which: Uint16Array;
+  readonly #present: Uint8Array;
+  readonly #read: (batch: RecordBatch, index: number) => string | undefined;
+  #count = 0;
+
+  /** @param rows 65536 at the most */
+  constructor(name: string, rows: number, read: (batch: RecordBatch, index: number) => string | undefined) {
+    this.name = name;
+    this.#which = new Uint16Array(rows);
+    this.#present = new Uint8Array(rows);
+    this.#read = read;
+  }
+
+  take(batch: RecordBatch, index: number, row: number): void {
+    if (row === 0) {
+      this.#count = 0;
+      this.#numbers.clear();
+    }
+    const text = this.#read(batch, index);
+    this.#present[row] = text === undefined ? 0 : 1;
+    if (text === undefined) return;
+    let number = this.#numbers.get(text);
+    if (number === undefined) {
+      number = this.#numbers.size;
+      this.#numbers.set(text, number);
+    }
+    this.#which[this.#count++] = number;
+  }
+
+  values(rows: number): ColumnValues {
+    const count = this.#count;
+    const size = this.#numbers.size;
+    const shared = { present: this.#present, nulls: rows - count };
+    const out = new ByteWriter(1024);
+    if (size * 2 > count) {
+      // Hardly two are the same: as they are.
+      const texts = [...this.#numbers.keys()];
+      for (let k = 0; k < count; k++) appendText(out, texts[this.#which[k]]);
+      return { ...shared, body: out.bytes.subarray(0, out.pos) };
+    }
+    for (const text of this.#numbers.keys()) appendText(out, text);
+    const width = 32 - Math.clz32(size - 1);
+    const packed = packHybrid(this.#which, count, width);
+    const body = new Uint8Array(1 + packed.length);
+    body[0] = width;
+    body.set(packed, 1);
+    return { ...shared, body, dictionary: { body: out.bytes.subarray(0, out.pos), count: size } };
+  }
+}
+
+/** Texts that hardly ever come twice, without a string in between. */
 class TextColumn implements ParquetColumn {
   readonly name: string;
   readonly element: ParquetColumn['element'];
   readonly plain = true;
-  readonly statistics = false;
   readonly #out: ByteWriter;
   readonly #member: FastMember;
-  readonly #ends: Float64Array;
+  readonly #present: Uint8Array;
+  #count = 0;
 
   constructor(name: string, rows: number, member: FastMember, required: boolean) {
     this.name = name;
     this.element = { ...TEXT, repetition_type: required ? 'REQUIRED' : 'OPTIONAL' };
     this.#member = member;
     this.#out = new ByteWriter(rows * 24);
-    this.#ends = new Float64Array(rows);
+    this.#present = new Uint8Array(rows);
   }
 
   take(batch: RecordBatch, index: number, row: number): void {
-    if (row === 0) this.#out.pos = 0;
-    this.#out.reserve(64);
-    this.#member.write(this.#out, batch, index * batch.layout.stride);
-    this.#ends[row] = this.#out.pos;
+    const out = this.#out;
+    if (row === 0) {
+      out.pos = 0;
+      this.#count = 0;
+    }
+    out.reserve(68);
+    const from = out.pos;
+    out.pos += 4;
+    const written = this.#member.write(out, batch, index * batch.layout.stride);
+    this.#present[row] = written ? 1 : 0;
+    if (!written) {
+      out.pos = from;
+      return;
+    }
+    this.#count++;
+    // Less than 256 bytes.
+    const { bytes } = out;
+    bytes[from] = out.pos - from - 4;
+    bytes[from + 1] = 0;
+    bytes[from + 2] = 0;
+    bytes[from + 3] = 0;
   }
 
-  values(rows: number): (Uint8Array | undefined)[] {
-    const { buffer, byteOffset } = this.#out.bytes;
-    const values = new Array<Uint8Array | undefined>(rows);
-    let from = 0;
-    for (let row = 0; row < rows; row++) {
-      const to = this.#ends[row];
-      // No member that is absent in some records writes an empty text in others.
-      values[row] = to === from ? undefined : new Uint8Array(buffer, byteOffset + from, to - from);
-      from = to;
-    }
-    return values;
+  values(rows: number): ColumnValues {
+    return {
+      body: this.#out.bytes.subarray(0, this.#out.pos),
+      ...(this.element.repetition_type === 'OPTIONAL' && { present: this.#present }),
+      nulls: rows - this.#count,
+    };
   }
 }
 
@@ -181,8 +338,6 @@ function port(batch: RecordBatch, index: number, responder: boolean): number | u
 /** The column of a member. Lists and objects are JSON text. */
 export function parquetColumn(field: RecordField, rows: number, communityIdSeed: number): ParquetColumn {
   const { name } = field;
-  const optional = 'OPTIONAL' as const;
-  const required = 'REQUIRED' as const;
   switch (name) {
     case 'start':
       return new TimeColumn(name, rows, Row.startSeconds);
@@ -197,42 +352,31 @@ export function parquetColumn(field: RecordField, rows: number, communityIdSeed:
     case 'reverseBytes':
       return new CounterColumn(name, rows, Row.octetsB, Row.octetsA);
     case 'duration':
-      return new ListColumn(name, rows, { type: 'DOUBLE', repetition_type: required }, duration);
+      return new NumberColumn(name, rows, { type: 'DOUBLE', repetition_type: 'REQUIRED' }, duration);
     case 'srcPort':
     case 'dstPort': {
       const responder = name === 'dstPort';
-      const element = { type: 'INT32', repetition_type: optional } as const;
-      return new ListColumn(name, rows, element, (batch, index) => port(batch, index, responder));
+      const element = { type: 'INT32', repetition_type: 'OPTIONAL' } as const;
+      return new NumberColumn(name, rows, element, (batch, index) => port(batch, index, responder));
     }
-    case 'proto':
-      return new ListColumn(name, rows, { ...TEXT, repetition_type: optional }, (batch, index) => {
-        const meta = batch.words[index * batch.layout.stride + Row.meta];
-        return (meta & KeyKind.anyProtocol) === 0 ? PROTOCOL_NAMES[meta & 0xff] : undefined;
-      });
-    case 'endReason':
-      return new ListColumn(name, rows, { ...TEXT, repetition_type: optional }, (batch, index) => {
-        const state = batch.words[index * batch.layout.stride + Row.state];
-        return END_REASON_NAMES[(state >>> REASON_SHIFT) & 15] || undefined;
-      });
     case 'id':
     case 'src':
     case 'dst':
     case 'communityId':
       return new TextColumn(name, rows, fastMembers(communityIdSeed)[name], name !== 'communityId');
   }
-  const read = (batch: RecordBatch, index: number): unknown => field.read(batch, index);
   switch (field.type) {
     case 'number':
-      return new ListColumn(name, rows, { type: 'DOUBLE', repetition_type: optional }, (batch, index) => {
+      return new NumberColumn(name, rows, { type: 'DOUBLE', repetition_type: 'OPTIONAL' }, (batch, index) => {
         const value = field.read(batch, index);
         return value === undefined ? undefined : Number(value);
       });
     case 'boolean':
-      return new ListColumn(name, rows, { type: 'BOOLEAN', repetition_type: optional }, read);
+      return new BooleanColumn(name, rows, (batch, index) => field.read(batch, index));
     case 'string':
-      return new ListColumn(name, rows, { ...TEXT, repetition_type: optional }, read);
+      return new NameColumn(name, rows, (batch, index) => field.read(batch, index) as string | undefined);
     default:
-      return new ListColumn(name, rows, { ...TEXT, repetition_type: optional }, (batch, index) => {
+      return new NameColumn(name, rows, (batch, index) => {
         const value = field.read(batch, index);
         return value === undefined ? undefined : jsonText(value);
       });

@@ -4,6 +4,7 @@ import type { RecordField } from '../../model/hook.js';
 import type { RecordBatch } from '../../model/record-batch.js';
 import type { Emit, FileFormat } from './format.js';
 import { type ParquetColumn, parquetColumn } from './parquet-columns.js';
+import { writeChunk } from './parquet-page.js';
 import { type FindWhole, readAt } from './recover.js';
 
 /** Rows of a group: few enough that encoding them holds nobody up for long. */
@@ -26,8 +27,6 @@ export class ParquetFormat implements FileFormat {
   readonly #columns: readonly ParquetColumn[];
   readonly #emit: Emit;
   readonly #schema: SchemaElement[];
-  /** The same with times as plain numbers: they are given as such, and the library would convert each. */
-  readonly #physical: SchemaElement[];
   #bytes = new ByteWriter();
   #writer: ParquetWriter | undefined;
   #rows = 0;
@@ -42,7 +41,6 @@ export class ParquetFormat implements FileFormat {
     this.#emit = emit;
     const root = { name: 'flow', num_children: this.#columns.length };
     this.#schema = [root, ...this.#columns.map(({ name, element }) => ({ name, ...element }))];
-    this.#physical = this.#schema.map(({ logical_type: _, ...element }) => element);
   }
 
   get waiting(): number {
@@ -99,21 +97,22 @@ export class ParquetFormat implements FileFormat {
     this.#flushes = 0;
     const rows = this.#rows;
     if (rows === 0 || this.#writer === undefined) return;
-    const before = this.#bytes.offset;
-    this.#writer.schema = this.#physical;
-    void this.#writer.write({
-      columnData: this.#columns.map((column) => ({
-        name: column.name,
-        data: column.values(rows) as never,
-        offsetIndex: false,
-        statistics: column.statistics,
-        ...(column.plain ? { encoding: 'PLAIN' as const, codec: 'UNCOMPRESSED' as const } : {}),
-      })),
-      rowGroupSize: ROW_GROUP_ROWS,
+    const writer = this.#writer;
+    const bytes = this.#bytes;
+    const before = bytes.offset;
+    const { SNAPPY } = writer.compressors;
+    const columns = this.#columns.map((column) =>
+      writeChunk(bytes, column.name, column.element.type, column.values(rows), rows, column.plain ? undefined : SNAPPY),
+    );
+    writer.num_rows += BigInt(rows);
+    writer.row_groups.push({
+      columns,
+      total_byte_size: columns.reduce((sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n), 0n),
+      num_rows: BigInt(rows),
+      total_compressed_size: BigInt(bytes.offset - before),
     });
-    this.#writer.schema = this.#schema;
     this.#rows = 0;
-    this.#sinceFooter += this.#bytes.offset - before;
+    this.#sinceFooter += bytes.offset - before;
     this.#hand(rows);
     if (this.#sinceFooter >= this.#footerBytes * CHECKPOINT_FACTOR) this.#footer();
   }
@@ -121,8 +120,6 @@ export class ParquetFormat implements FileFormat {
   #footer(): void {
     const before = this.#bytes.offset;
     void this.#writer?.finish();
-    // Indexes of pages are written once.
-    this.#writer?.pendingIndexes.splice(0);
     this.#footerBytes = this.#bytes.offset - before;
     this.#sinceFooter = 0;
     this.#hand(0);

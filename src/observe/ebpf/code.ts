@@ -97,6 +97,13 @@ export class Code {
     out.alu('mov', r3, header);
     out.aluImm('add', r3, count);
     out.jumpIf('le', r3, r2, here);
+    this.copiedWindow(count, refusal);
+    out.label(here);
+  }
+
+  /** The same, but always copied: for what is rare, as it leaves the kernel fewer ways to verify. */
+  copiedWindow(count: number, refusal: number): void {
+    const { out } = this;
     out.alu('mov', r1, packet);
     out.alu('mov', r2, offset);
     this.stackAddress(r3, Stack.window);
@@ -104,6 +111,5 @@ export class Code {
     out.call(Helper.loadBytes);
     out.jumpIfImm('ne', r0, 0, this.reason(refusal));
     this.stackAddress(header, Stack.window);
-    out.label(here);
   }
 }

@@ -138,7 +138,7 @@ function extensionHeader(code: Code, n: number): void {
   out.jumpIfImm('lt', r2, 8, code.reason(Refusal.networkMalformed));
   // The verifier wants to know that the offset stays small.
   out.jumpIfImm('gt', r2, 0x1ffff, code.reason(Refusal.networkMalformed));
-  code.window(8, Refusal.networkShort);
+  code.copiedWindow(8, Refusal.networkShort);
   out.load(1, r1, fp, Stack.key + Key.protocol);
   out.aluImm('mov', r3, 8);
   out.jumpIfImm('eq', r1, FRAGMENT_HEADER, `fragment${n}`);

@@ -17,9 +17,10 @@ import { MAX_SLOTS, type SlotCounts, Tables } from './tables.js';
 
 /** The kernel counts at the most so long into one map: the longer, the more packets are in one record. */
 const INTERVAL_MS = 1000;
-/** How full its map is, is looked at so often; it is exchanged when this part of it is full. */
+/** How full its map is, is looked at so often. It is exchanged when it is that full, or would be after so many looks more. */
 const LOOK_MS = 50;
-const FULL_ENOUGH = 1 / 4;
+const LOOKS_AHEAD = 4;
+const FULL_ENOUGH = 3 / 4;
 /** Interfaces that are missing are looked for so often. */
 const RETRY_SECONDS = 1;
 /** Most packets of a batch. */
@@ -72,6 +73,8 @@ export class EbpfSource implements LiveSource {
   private clockSeconds: number;
   private clockNanos: number;
   private exchangedAt = 0;
+  /** Records begun at the last look; Infinity: there was none yet. */
+  private begun = Infinity;
   private paused = false;
   private stopped = false;
   private drained = false;
@@ -167,7 +170,10 @@ export class EbpfSource implements LiveSource {
     if (this.next < this.ready) return true;
     this.attend();
     if (this.drained) return false;
-    if (!this.isDue()) await this.poller.wait(LOOK_MS);
+    if (!this.isDue()) {
+      this.begun = this.tables.begun;
+      await this.poller.wait(LOOK_MS);
+    }
     if (this.closed) return false;
     if (this.isDue()) {
       this.busy = this.collect();
@@ -195,7 +201,8 @@ export class EbpfSource implements LiveSource {
     const { tables } = this;
     if (this.stopped || this.paused === tables.open) return true;
     const { begun } = tables;
-    if (begun > tables.capacity * FULL_ENOUGH) return true;
+    const soon = begun + LOOKS_AHEAD * (begun - this.begun);
+    if (begun > tables.capacity * FULL_ENOUGH || soon > tables.capacity) return true;
     return begun > 1 && performance.now() - this.exchangedAt >= INTERVAL_MS;
   }
 
@@ -216,6 +223,7 @@ export class EbpfSource implements LiveSource {
     const { seconds, nanos } = this.timeLine;
     const open = !this.paused && !this.stopped;
     const records = open || tables.open ? await tables.exchange(open) : undefined;
+    this.begun = Infinity;
     if (records !== undefined) {
       this.frames.use(records);
       this.next = 1;

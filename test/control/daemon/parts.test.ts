@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { dumpBlock, dumpEnd, dumpHeader, readDump } from '../../../src/control/daemon/dump-format.js';
+import { Gate } from '../../../src/control/daemon/gate.js';
 import { Groups, SUMS } from '../../../src/control/daemon/groups.js';
 import { InterfaceTable } from '../../../src/control/daemon/interfaces.js';
 import { RecordStatistics } from '../../../src/control/daemon/record-statistics.js';
@@ -206,4 +207,28 @@ test('statistics of ended flows by protocol, with minimum, mean and maximum', ()
     { proto: 'tcp', flows: 1, packets: 4, bytes: 1000, meanDurationMs: 1000, maxDurationMs: 1000 },
     { proto: 'udp', flows: 2, packets: 3, bytes: 180, meanDurationMs: 1250, maxDurationMs: 2500 },
   ]);
+});
+
+test('a gate lets so many through at one time, the others in order, also past those that fail', async () => {
+  const gate = new Gate(2);
+  const begun: number[] = [];
+  const ends: (() => void)[] = [];
+  const all = Array.from({ length: 6 }, (_, n) =>
+    gate.through(async () => {
+      begun.push(n);
+      await new Promise<void>((resolve) => ends.push(resolve));
+      if (n === 1) throw new Error('failed');
+      return n;
+    }),
+  );
+  const settled = Promise.allSettled(all);
+  for (let n = 0; n < 6; n++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual(begun, [0, 1, 2, 3, 4, 5].slice(0, n + 2));
+    ends[n]();
+  }
+  assert.deepEqual(
+    (await settled).map(({ status }) => status === 'fulfilled'),
+    [true, false, true, true, true, true],
+  );
 });
