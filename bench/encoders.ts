@@ -1,35 +1,47 @@
 /**
  * Records a second that each encoder puts into messages, measured alone: records of the default layout (two thirds IPv4, all
- * with ports and answers), messages of 1232 bytes that nobody sends. sFlow: headers of sampled packets.
+ * with ports and answers), messages of 1232 bytes that nobody sends. sFlow: headers of sampled packets. Parquet:
+ * all members of the core into row groups, addresses and ports all different.
  *
- *     node dist/bench/encoders.js [ROUNDS]
+ *     node dist/bench/encoders.js [ROUNDS] [--json]
  */
 
+import { parseArgs } from 'node:util';
 import { Added, type FlowEncoder } from '../src/codec/flow-encoder.js';
 import { SflowWriter } from '../src/codec/sflow-write.js';
 import { createFlowEncoder } from '../src/export/encode/index.js';
 import type { EncodeContext, EncodeOptions, RecordProtocol } from '../src/export/encode/options.js';
+import { ParquetFormat } from '../src/export/file/parquet-format.js';
 import { createFeatures } from '../src/meter/features/index.js';
+import { recordMembers } from '../src/model/read-record.js';
 import { PLAIN_LAYOUT, RECORD_BATCH_SIZE, RecordBatch, type RecordLayout } from '../src/model/record-batch.js';
 import { EndReason, REASON_SHIFT, ROW_WORDS, Row } from '../src/model/row.js';
 import { KeyKind } from '../src/packet/key.js';
+import { alignedTable } from './table.js';
 
 const START = 1_704_067_200;
 const MESSAGE_BYTES = 1232;
 const BATCHES = 200;
 const HEADER_BYTES = 128;
 
-function batchOf(layout: RecordLayout, ipv6Share: number): RecordBatch {
+/** One encoder's figures: records a second in the best round, bytes of output a record. */
+export interface EncoderRate {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly bytes: number;
+}
+
+function batchOf(layout: RecordLayout, ipv6Share: number, first = 0): RecordBatch {
   const batch = new RecordBatch(layout);
   const { words } = batch;
   for (let index = 0; index < RECORD_BATCH_SIZE; index++) {
     const at = index * layout.stride;
     const ipv6 = index % 10 < ipv6Share * 10;
     for (let k = 0; k < 4; k++) {
-      words[at + Row.a + k] = Math.imul(index + k, 0x9e3779b1);
-      words[at + Row.b + k] = Math.imul(index + k, 0x85ebca6b);
+      words[at + Row.a + k] = Math.imul(first + index + k, 0x9e3779b1);
+      words[at + Row.b + k] = Math.imul(first + index + k, 0x85ebca6b);
     }
-    words[at + Row.ports] = Math.imul(index, 0xc2b2ae35);
+    words[at + Row.ports] = Math.imul(first + index, 0xc2b2ae35);
     words[at + Row.meta] = (index % 3 === 0 ? 17 : 6) | ((ipv6 ? 6 : 4) << 8) | KeyKind.ports;
     words[at + Row.state] = (index & 1) | (EndReason.idle << REASON_SHIFT);
     words[at + Row.startSeconds] = START;
@@ -59,6 +71,18 @@ function encode(encoder: FlowEncoder, batch: RecordBatch): number {
     }
   }
   return bytes + encoder.finish().bytes.length;
+}
+
+/** Into row groups; the start and the end of the file are part of it. */
+function parquet(batches: readonly RecordBatch[]): number {
+  let bytes = 0;
+  const format = new ParquetFormat(recordMembers([], []), 0, (part) => {
+    bytes += part.length;
+  });
+  format.begin();
+  for (let round = 0; round < BATCHES; round++) format.write(batches[round % batches.length]!);
+  format.end();
+  return bytes;
 }
 
 function sampleHeaders(writer: SflowWriter): number {
@@ -105,6 +129,7 @@ function cases(): [name: string, run: () => number][] {
       return encode(createFlowEncoder(protocol, settings, { ...context, ...over }), batch);
     },
   ];
+  const different = Array.from({ length: BATCHES }, (_, k) => batchOf(PLAIN_LAYOUT, 0.3, k * RECORD_BATCH_SIZE));
   return [
     flow('v5 (IPv4, two records a biflow)', 'netflow5', ipv4),
     flow('v1 (IPv4, two records a biflow)', 'netflow1', ipv4),
@@ -119,12 +144,16 @@ function cases(): [name: string, run: () => number][] {
       'sFlow (headers of 128 bytes)',
       () => sampleHeaders(new SflowWriter({ agent: '127.0.0.1', maxMessageBytes: MESSAGE_BYTES })),
     ],
+    ['Parquet (all of the core, text included)', () => parquet(different)],
   ];
 }
 
-const rounds = Number(process.argv[2] ?? 5);
-console.log('encoder                             records/s   ns a record   bytes a record');
-for (const [name, run] of cases()) {
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean', default: false } },
+});
+const rounds = Number(positionals[0] ?? 5);
+const rates = cases().map(([name, run]): EncoderRate => {
   let best = Number.POSITIVE_INFINITY;
   let bytes = 0;
   for (let round = 0; round < rounds; round++) {
@@ -133,9 +162,15 @@ for (const [name, run] of cases()) {
     best = Math.min(best, performance.now() - begun);
   }
   const records = BATCHES * RECORD_BATCH_SIZE;
-  const rate = Math.round((records / best) * 1000);
-  const nanos = ((best * 1e6) / records).toFixed(0);
-  console.log(
-    `${name.padEnd(34)} ${rate.toLocaleString('en').padStart(10)} ${nanos.padStart(13)} ${(bytes / records).toFixed(0).padStart(16)}`,
-  );
+  return { name, perSecond: (records / best) * 1000, bytes: bytes / records };
+});
+if (values.json) console.log(JSON.stringify(rates));
+else {
+  const rows = rates.map(({ name, perSecond, bytes }) => [
+    name,
+    Math.round(perSecond).toLocaleString('en'),
+    (1e9 / perSecond).toFixed(0),
+    bytes.toFixed(0),
+  ]);
+  console.log(alignedTable(['encoder', 'records/s', 'ns a record', 'bytes a record'], rows));
 }

@@ -12,7 +12,7 @@ const LEAST_MILLIONS = 1;
 const MOST_MB = 400;
 
 export function lookupsSection({ rounds, told }: Bench): Section {
-  const title = 'Look-ups in a full table of routes, any prefix as likely as the next';
+  const title = 'Look-ups in a full table of routes, by a second of one processor’s time';
   const dir = mkdtempSync(path.join(tmpdir(), 'rheo-routes-'));
   try {
     const dump = path.join(dir, 'rib');

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type CaptureName, prepareCapture } from './captures.js';
+import { encodersSection, exportSection } from './export-sections.js';
 import type { Truth } from './generate.js';
 import { liveSection, pausesSection, soakSection } from './live-sections.js';
 import { lookupsSection } from './lookups-section.js';
@@ -78,6 +79,8 @@ export const SECTIONS = {
   growth,
   floods,
   inner,
+  export: exportSection,
+  encoders: encodersSection,
   lookups: lookupsSection,
   live: liveSection,
   pauses: pausesSection,

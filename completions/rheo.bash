@@ -40,7 +40,7 @@ _rheo() {
         --fragment-timeout) return ;;
         --mrt) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --mmdb) COMPREPLY=($(compgen -f -- "$current")); return ;;
-        --as) COMPREPLY=($(compgen -W 'origin neighbour previous' -- "$current")); return ;;
+        --as) COMPREPLY=($(compgen -W 'origin neighbour peer previous' -- "$current")); return ;;
         --read|-r) COMPREPLY=($(compgen -f -- "$current")); return ;;
         --threads) return ;;
       esac
@@ -69,6 +69,9 @@ _rheo() {
         --sample) COMPREPLY=($(compgen -W 'count: random: hash:' -- "$current")); return ;;
         --max-fragments) return ;;
         --fragment-timeout) return ;;
+        --mrt) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --mmdb) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --as) COMPREPLY=($(compgen -W 'origin neighbour peer previous' -- "$current")); return ;;
         --export) COMPREPLY=($(compgen -W 'ipfix:// ipfix+tcp:// ipfix+tls:// ipfix+sctp:// netflow9:// netflow5:// netflow1:// syslog:// syslog+tcp:// syslog+tls:// file:' -- "$current")); return ;;
         --community-id-seed) return ;;
         --control-socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -88,7 +91,7 @@ _rheo() {
         --pid-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '-i --interface -s --snap-length -p --no-promiscuous --netns --observe --ring-memory --dedupe --threads --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout --export --community-id-seed --control-socket --control-group --http-listen --http-tls-cert --http-tls-key --http-client-ca --http-token-file --log-level --log-format --log-file --statistics-interval -c --config --user --group --pid-file --help' -- "$current"))
+        COMPREPLY=($(compgen -W '-i --interface -s --snap-length -p --no-promiscuous --netns --observe --ring-memory --dedupe --threads --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout --mrt --mmdb --as --export --community-id-seed --control-socket --control-group --http-listen --http-tls-cert --http-tls-key --http-client-ca --http-token-file --log-level --log-format --log-file --statistics-interval -c --config --user --group --pid-file --help' -- "$current"))
       else
         :
       fi ;;
@@ -130,6 +133,9 @@ _rheo() {
         --sample) COMPREPLY=($(compgen -W 'count: random: hash:' -- "$current")); return ;;
         --max-fragments) return ;;
         --fragment-timeout) return ;;
+        --mrt) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --mmdb) COMPREPLY=($(compgen -f -- "$current")); return ;;
+        --as) COMPREPLY=($(compgen -W 'origin neighbour peer previous' -- "$current")); return ;;
         --export) COMPREPLY=($(compgen -W 'ipfix:// ipfix+tcp:// ipfix+tls:// ipfix+sctp:// netflow9:// netflow5:// netflow1:// syslog:// syslog+tcp:// syslog+tls:// file:' -- "$current")); return ;;
         --community-id-seed) return ;;
         --control-socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
@@ -149,7 +155,7 @@ _rheo() {
         --pid-file) COMPREPLY=($(compgen -f -- "$current")); return ;;
       esac
       if [[ $current == -* ]]; then
-        COMPREPLY=($(compgen -W '--json --origin -i --interface -s --snap-length -p --no-promiscuous --netns --observe --ring-memory --dedupe --threads --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout --export --community-id-seed --control-socket --control-group --http-listen --http-tls-cert --http-tls-key --http-client-ca --http-token-file --log-level --log-format --log-file --statistics-interval -c --config --user --group --pid-file --help' -- "$current"))
+        COMPREPLY=($(compgen -W '--json --origin -i --interface -s --snap-length -p --no-promiscuous --netns --observe --ring-memory --dedupe --threads --idle-timeout --active-timeout --timeout --key --track --unidirectional --max-flows --when-full --features --tunnels --checksums --sample --scale --max-fragments --fragment-timeout --mrt --mmdb --as --export --community-id-seed --control-socket --control-group --http-listen --http-tls-cert --http-tls-key --http-client-ca --http-token-file --log-level --log-format --log-file --statistics-interval -c --config --user --group --pid-file --help' -- "$current"))
       else
         COMPREPLY=($(compgen -W 'check print schema' -- "$current"))
       fi ;;

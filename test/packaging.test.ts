@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -27,9 +27,9 @@ test('systemd finds no fault in the unit', { skip: !hasProgram('systemd-analyze'
   assert.notEqual(spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' }).stderr, '');
 });
 
-test('the unit asks for no capability but three, in both lists', () => {
+test('the unit asks for no capability but four, in both lists', () => {
   const unit = text('packaging', 'rheo.service');
-  const list = 'CAP_NET_RAW CAP_NET_ADMIN CAP_BPF';
+  const list = 'CAP_NET_RAW CAP_NET_ADMIN CAP_BPF CAP_PERFMON';
   assert.equal(/^AmbientCapabilities=(.*)$/m.exec(unit)?.[1], list);
   assert.equal(/^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1], list);
 });
@@ -53,6 +53,24 @@ test('the compose file names files that are there, and no more capabilities than
   };
   assert.match(text(services.rheo.build.dockerfile), /^USER rheo$/m);
   assert.deepEqual([services.rheo.cap_drop, services.rheo.cap_add], [['ALL'], ['NET_RAW', 'NET_ADMIN']]);
+});
+
+test('the container file copies what is there, and starts what the build makes', () => {
+  const lines = text('packaging', 'Containerfile').split('\n');
+  const copied = lines.flatMap((line) => {
+    const [word, ...operands] = line.split(' ');
+    return word === 'COPY' && !operands[0].startsWith('--from') ? operands.slice(0, -1) : [];
+  });
+  assert.deepEqual(copied.slice(0, 3), ['package.json', 'package-lock.json', 'tsconfig.json']);
+  for (const name of copied) assert.ok(existsSync(file(name)), name);
+  const { bin } = JSON.parse(text('package.json')) as { bin: { rheo: string } };
+  for (const word of ['ENTRYPOINT', 'HEALTHCHECK']) {
+    assert.ok(lines.find((line) => line.startsWith(word))?.includes(`"/opt/rheo/${bin.rheo}"`), word);
+  }
+  // What the program needs besides its code is in its package: all of that is copied, or not used in a container.
+  const { files } = JSON.parse(text('package.json')) as { files: string[] };
+  const left = files.filter((name) => name !== 'dist/src' && !copied.includes(name));
+  assert.deepEqual(left, ['completions', 'docs/config.schema.json', 'man', 'packaging']);
 });
 
 test('schema and reference in docs are those of the code', () => {

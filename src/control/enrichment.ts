@@ -90,6 +90,16 @@ export class Enrichment {
     this.log('warn', `${file}: ${refused} prefixes found no room; the memory for routes is ${this.bytes} bytes`);
   }
 
+  /** Asks the neighbours for all routes again, and reads the MMDB files again; those that cannot be read stay as they are. */
+  async refresh(): Promise<void> {
+    this.speaker?.refresh();
+    try {
+      await this.places?.reopen();
+    } catch (error) {
+      this.log('warn', `${(error as Error).message}; the MMDB files stay as they were`);
+    }
+  }
+
   /** The port that neighbours connect to; 0 without any. */
   get bgpPort(): number {
     return this.speaker?.port ?? 0;

@@ -33,6 +33,9 @@ export class Enricher {
   private epoch = 1;
   /** Changes of the tables that the epoch stands for. */
   private changes = 0;
+  /** Endpoints of the batch at hand. */
+  private routed = 0;
+  private placed = 0;
 
   constructor(tables: readonly RouteTable[], places: Places | undefined, choice: AsChoice = 'origin') {
     this.tables = tables;
@@ -45,8 +48,18 @@ export class Enricher {
     ];
   }
 
-  /** Fills `aside` for all records of the batch. */
+  /** Fills `aside` for all records of the batch, and counts them. */
   enrich(batch: RecordBatch): void {
+    this.routed = 0;
+    this.placed = 0;
+    this.fill(batch);
+    this.counters.records += batch.count;
+    this.counters.routed += this.routed;
+    this.counters.placed += this.placed;
+  }
+
+  /** The same for flows that somebody only looks at, which do not count. */
+  fill(batch: RecordBatch): void {
     const { words, layout, count } = batch;
     const wanted = count * ASIDE_WORDS;
     let { aside } = batch;
@@ -61,12 +74,11 @@ export class Enricher {
       this.end(words, at + Row.a, version, aside, to);
       this.end(words, at + Row.b, version, aside, to + ASIDE_END);
     }
-    this.counters.records += count;
   }
 
-  /** What is remembered counts as long as no route has changed. */
+  /** What is remembered counts as long as no route and no file has changed. */
   private forget(): void {
-    let changes = 0;
+    let changes = this.places?.changes ?? 0;
     for (let t = 0; t < this.tables.length; t++) changes += this.tables[t].changes;
     if (changes === this.changes) return;
     this.changes = changes;
@@ -103,8 +115,8 @@ export class Enricher {
       slots[slot + 5] = w3;
       for (let w = 0; w < ASIDE_END; w++) slots[slot + KEY_WORDS + w] = aside[to + w];
     }
-    if (aside[to + Aside.prefix] !== 0) this.counters.routed++;
-    if (aside[to + Aside.place] !== 0) this.counters.placed++;
+    if (aside[to + Aside.prefix] !== 0) this.routed++;
+    if (aside[to + Aside.place] !== 0) this.placed++;
   }
 
   private look(words: Int32Array, from: number, version: number, aside: Int32Array, to: number): void {

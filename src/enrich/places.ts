@@ -35,8 +35,11 @@ type Value = Readonly<Record<string, unknown>>;
 export class Places {
   /** Addresses whose entry could not be read as the file is damaged there; places beyond the most that are kept. */
   readonly counters: { damaged: number; refused: number } = { damaged: 0, refused: 0 };
+  /** Goes up with each file that is opened, so that answers can be remembered until the next. */
+  changes = 0;
   /** In the order in which they count. */
-  private readonly readers: Reader<Response>[] = [];
+  private readers: Reader<Response>[] = [];
+  private readonly paths: string[] = [];
   private readonly list: Place[] = [NOWHERE];
   private readonly numbers = new Map<string, number>();
   private readonly texts = new Map<string, string>();
@@ -47,20 +50,25 @@ export class Places {
    * @throws RheoError input: it cannot be read; format: it is no MMDB file, or a damaged one
    */
   async open(path: string): Promise<void> {
-    const { open } = await import('maxmind');
-    let reader: Reader<Response>;
-    try {
-      reader = await open<Response>(path, { cache: { max: READER_CACHE } });
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      if (code !== undefined && /^E[A-Z]+$/.test(code)) {
-        throw new RheoError(ErrorCode.input, `${path} cannot be read: ${message}`, { cause });
-      }
-      throw noMmdb(path, message, cause);
-    }
-    check(path, reader, (await stat(path)).size);
-    this.readers.push(reader);
+    this.readers.push(await openReader(path));
+    this.paths.push(path);
+    this.changed();
+  }
+
+  /**
+   * Reads all files again, as somebody may have put newer ones in their places.
+   * @throws RheoError as `open`; all goes on with the old ones then
+   */
+  async reopen(): Promise<void> {
+    const readers: Reader<Response>[] = [];
+    for (const path of this.paths) readers.push(await openReader(path));
+    this.readers = readers;
+    this.changed();
+  }
+
+  private changed(): void {
     this.slots.fill(0);
+    this.changes++;
   }
 
   /** Distinct places met. */
@@ -178,6 +186,22 @@ function asOf(value: Value): number | undefined {
   const given = memberOf(value, 'autonomous_system_number') ?? memberOf(value, 'asn');
   const as = typeof given === 'string' ? Number(/^(?:AS)?(\d{1,10})$/i.exec(given)?.[1]) : given;
   return typeof as === 'number' && Number.isInteger(as) && as > 0 && as < 2 ** 32 ? as : undefined;
+}
+
+async function openReader(path: string): Promise<Reader<Response>> {
+  const { open } = await import('maxmind');
+  let reader: Reader<Response>;
+  try {
+    reader = await open<Response>(path, { cache: { max: READER_CACHE } });
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code !== undefined && /^E[A-Z]+$/.test(code)) {
+      throw new RheoError(ErrorCode.input, `${path} cannot be read: ${message}`, { cause });
+    }
+    throw noMmdb(path, message, cause);
+  }
+  check(path, reader, (await stat(path)).size);
+  return reader;
 }
 
 /** The metadata is read; does the tree fit in, and does it lead to values? */

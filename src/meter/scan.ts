@@ -24,6 +24,25 @@ export class TableScan {
     this.meter = meter;
   }
 
+  /**
+   * The rows of the next slice, in `rows`: as `next`, but nothing is copied. Returns how many there are, which may be 0; −1:
+   * the walk is over.
+   */
+  nextRows(): number {
+    const { rows } = this;
+    const { hot, used } = this.meter.table;
+    if (this.cursor >= used) return -1;
+    const to = Math.min(used, this.cursor + ROWS_A_STEP);
+    let count = 0;
+    for (let row = this.cursor; row < to; row++) {
+      const state = hot[row * HOT_WORDS + Hot.state];
+      if ((state & (State.live | State.dormant)) === State.live) rows[count++] = row;
+    }
+    this.scanned += to - this.cursor;
+    this.cursor = to;
+    return count;
+  }
+
   /** Fills the batch (of the layout of `meter.records`) with the next slice, which may be empty. False: the walk is over. */
   next(batch: RecordBatch): boolean {
     const { meter, rows } = this;

@@ -55,7 +55,7 @@ export interface ExportContext {
   /** The ledger, for options records. */
   readonly summary: () => Pick<Summary, 'packets' | 'octets' | 'decoded' | 'refused' | 'dropped' | 'flows' | 'records'>;
   readonly sampling: Sampling | undefined;
-  /** Wait rather than drop when a queue is full. */
+  /** Wait rather than drop when a queue is full: reading captures, and when a daemon stops. To be asked each time. */
   readonly lossless: boolean;
   readonly communityIdSeed: number;
   /** Milliseconds since 1970. Live: the clock; files: the time of the newest packet. */

@@ -48,7 +48,11 @@ const filter = z
 
 const flowQuery = z.strictObject({
   filter,
-  sort: z.string().max(100).optional().describe('member of the record, or `rate`; default `bytes`'),
+  sort: z
+    .string()
+    .max(100)
+    .optional()
+    .describe('member of the record, or `rate`; `none`: the first flows found, at once; default `bytes`'),
   order: z.enum(['asc', 'desc']).optional(),
   offset: z.int().min(0).max(MAX_OFFSET).optional().describe('flows left out at the beginning; default 0'),
   limit: z.int().min(1).max(MAX_PAGE).optional().describe('most flows of the answer'),

@@ -7,7 +7,7 @@ import type { TargetCounters } from '../model/target.js';
 export interface FlowQuery {
   /** Flow filter (filter/flow-filter.ts): `host 10.0.0.1 and tcp and bytes > 1M and age > 30s`. */
   filter?: string | undefined;
-  /** Member of the record, or `rate`; default bytes. */
+  /** Member of the record, or `rate`; default bytes. `none`: the first flows found; the walk ends when the page is full. */
   sort?: string | undefined;
   order?: 'asc' | 'desc' | undefined;
   offset?: number | undefined;

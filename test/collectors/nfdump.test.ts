@@ -34,7 +34,7 @@ async function run(t: TestContext, nfcapd: readonly string[], rheo: readonly str
 
 /** The lines of rheo, also those that the text names: with another target in the place of the first one's. */
 const first = page.command('rheo');
-const targets = page.targets.filter((url) => !url.startsWith('file:') && !url.includes('239.'));
+const targets = page.targets.filter((url) => !/^(file|sflow):/.test(url) && !url.includes('239.'));
 
 test('the page has all protocols that nfcapd takes', () => {
   assert.deepEqual(
@@ -109,4 +109,44 @@ test('files for nfdump, and the question that the page asks of them', { skip, ti
   assert.deepEqual([flows, packets, bytes], [TRAFFIC_FLOWS, real.packets, real.bytes]);
   const top = site.lab.run(site.collector, 'nfdump', ...page.command('nfdump', replace));
   assert.match(top, /10\.77\.1\.2/);
+});
+
+test('sFlow: the lines for it; with every packet sampled, sfcapd has as many as the daemon', {
+  skip: skip || missing('sfcapd'),
+  timeout: 60_000,
+}, async (t) => {
+  const site = new Site(t);
+  const folder = site.newFolder('nfdump');
+  const args = page.command('sfcapd', { '/var/cache/nfdump': folder });
+  const collector = await site.collect('sfcapd', args, { udp: [6343] });
+  const file = path.join(site.folder, 'truth.ndjson');
+  const line = page.command('rheo', { 'sampling=1000': 'sampling=1&polling=0' }, 'sflow:').slice(1);
+  const daemon = await site.rheo([...line, '--export', `file:${file}`]);
+  await site.traffic();
+  const real = await truth(daemon, file);
+  await site.drained();
+  await collector.stop();
+  const [{ sent, dropped }] = real.summary.targets;
+  assert.deepEqual([dropped, real.summary.dropped], [{}, 0]);
+  const told = nfcapdTold(collector.said());
+  assert.deepEqual([told.flows, told.packets, told.sequenceErrors, told.badPackets], [sent, sent, 0, 0]);
+  // What is not IP (ARP) is sampled, too.
+  const rows = site.lab.run(
+    site.collector,
+    'nfdump',
+    '-R',
+    folder,
+    '-q',
+    '-N',
+    '-A',
+    'proto',
+    '-o',
+    'fmt:%pr|%ipkt',
+    'net 10.77.1.0/24',
+  );
+  const ip = rows
+    .trim()
+    .split('\n')
+    .reduce((sum, row) => sum + Number(row.split('|')[1]), 0);
+  assert.equal(ip, real.packets);
 });

@@ -56,3 +56,21 @@ for (const url of targets) {
     assert.equal(real.flows, TRAFFIC_FLOWS);
   });
 }
+
+test('sFlow: the file and line for it; with every packet sampled, sfacctd has as many as the daemon', {
+  skip: missing('sfacctd', 'ping'),
+  timeout: 60_000,
+}, async (t) => {
+  const site = new Site(t);
+  const { args, output } = prepare(site, 'sfacctd');
+  const collector = await site.collect('sfacctd', args, { udp: [6343] });
+  const file = path.join(site.folder, 'truth.ndjson');
+  const line = page.command('rheo', { 'sampling=1000': 'sampling=1&polling=0' }, 'sflow:').slice(1);
+  const daemon = await site.rheo([...line, '--export', `file:${file}`]);
+  await site.traffic();
+  const real = await truth(daemon, file);
+  await until('the lines of pmacct', () => existsSync(output) && pmacctSums(output).packets >= real.packets);
+  await collector.stop('SIGINT');
+  const { flows, packets } = pmacctSums(output);
+  assert.deepEqual({ flows, packets }, { flows: 2 * TRAFFIC_FLOWS, packets: real.packets });
+});

@@ -290,3 +290,26 @@ test('own address and interface: datagrams leave as was asked', {
     }
   }
 });
+
+test('a name is looked up again when the collector cannot be reached', {
+  skip: netnsMissing() || missing('nfcapd', 'nfdump', 'ping'),
+  timeout: 60_000,
+}, async (t) => {
+  const site = new Site(t);
+  // On loopback, where a refusal comes at once.
+  site.name('127.0.0.1');
+  const folder = site.newFolder('flows');
+  const args = new Page('nfdump').command('nfcapd', { '/var/cache/nfdump': folder });
+  const collector = await site.collect('nfcapd', args, { udp: [9995] });
+  const file = path.join(site.folder, 'truth.ndjson');
+  const url = 'ipfix://collector.example.org:9995';
+  const daemon = await site.rheo(['-i', 'eth0', '--export', url, '--export', `file:${file}`]);
+  await daemon.logged(/collector\.example\.org.*nobody listens there; trying again/);
+  site.name('192.0.2.2');
+  await daemon.logged(/collector\.example\.org.*reached again/);
+  await site.traffic();
+  const real = await truth(daemon, file);
+  await site.drained();
+  await collector.stop();
+  assert.equal(nfdumpSums(folder).packets, real.packets);
+});

@@ -159,7 +159,7 @@ test('hostile clients over socket and HTTP, while packets come', { skip, timeout
   });
   for (const socket of held) socket.destroy();
   await attack('clients that never read', async () => {
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 30; n++) {
       const [one, other] = await Promise.all([raw(unix), raw(http)]);
       for (const socket of [one, other]) socket.pause();
       const line = [LINE('subscribe', { what: 'records' }), LINE('flows', { limit: 10_000 }).repeat(20), LINE('dump')];

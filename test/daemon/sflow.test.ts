@@ -8,7 +8,9 @@ import type { FlowSampleRead } from '../../src/codec/sflow-read.js';
 import { openTarget } from '../../src/export/target.js';
 import type { Loss } from '../../src/rpc/service.js';
 import { netnsMissing, twoHosts } from '../support/netns.js';
+import { ethernet, ip, udp, zeros } from '../support/packets.js';
 import { hasProgram } from '../support/programs.js';
+import { RawSender } from '../support/raw-sender.js';
 import { Sfcapd } from '../support/sfcapd.js';
 import { SflowCollector } from '../support/sflow-collector.js';
 import { DaemonProcess, folderOf, LedgerWatch } from './command.js';
@@ -46,14 +48,6 @@ test('real traffic: headers, directions, VLANs, pools, and the counters of the k
 }, async (t) => {
   const { lab, left, right } = twoHosts();
   t.after(() => lab.close());
-  for (const [netns, device, address] of [
-    [left, 'l0', '10.78.0.1/24'],
-    [right, 'r0', '10.78.0.2/24'],
-  ]) {
-    lab.ip(netns, 'link', 'add', 'link', device, 'name', 'tagged', 'type', 'vlan', 'id', '42');
-    lab.ip(netns, 'address', 'add', address, 'dev', 'tagged');
-    lab.ip(netns, 'link', 'set', 'tagged', 'up');
-  }
   const [collector, sfcapd] = [await SflowCollector.open(t), await Sfcapd.start(t)];
   const hosts = `127.0.0.1:${collector.port},127.0.0.1:${sfcapd.port}`;
   const url = `sflow://${hosts}?sampling=5&polling=1s&header=90`;
@@ -62,10 +56,16 @@ test('real traffic: headers, directions, VLANs, pools, and the counters of the k
   const client = await daemon.connect();
   t.after(() => client.close());
   const watch = new LedgerWatch(client);
-  await Promise.all([
-    lab.finish(left, 'ping', '-f', '-q', '-c', '3000', '-s', '300', '10.77.0.2'),
-    lab.finish(left, 'ping', '-f', '-q', '-c', '1500', '10.78.0.2'),
-  ]);
+  await lab.finish(left, 'ping', '-f', '-q', '-c', '3000', '-s', '300', '10.77.0.2');
+  for (const [netns, device, from, to] of [
+    [left, 'l0', 1, 2],
+    [right, 'r0', 2, 1],
+  ] as const) {
+    const packet = ip(`10.78.0.${from}`, `10.78.0.${to}`, 17, udp(4000, 9, zeros(200)));
+    const sender = new RawSender(netns, device);
+    await sender.sendAll(new Array(1500).fill(ethernet(packet, { from, to, vlan: [0xa000 | 42] })));
+    sender.close();
+  }
   // Nothing moves any more: counters of now are counters of then.
   const counted = (): boolean => {
     const { receivedPackets, sentPackets } = lab.counters(right, 'r0');
@@ -123,7 +123,15 @@ test('real traffic: headers, directions, VLANs, pools, and the counters of the k
     if (bytes[0] !== 0xff) assert.deepEqual([input, output], arrives ? [link.ifindex, 0] : [0, link.ifindex]);
     const tagged = bytes[12] === 0x81;
     assert.equal(switched === undefined, !tagged);
-    if (tagged) assert.equal(input > 0 ? switched!.sourceVlan : switched!.destinationVlan, 42);
+    const unknown = [0xffffffff, 0xffffffff];
+    if (switched !== undefined) {
+      const { sourceVlan, sourcePriority, destinationVlan, destinationPriority } = switched;
+      const [source42, other] = [
+        [sourceVlan, sourcePriority],
+        [destinationVlan, destinationPriority],
+      ];
+      assert.deepEqual(arrives ? [source42, other] : [other, source42], [[42, 5], unknown]);
+    }
     ways[`${tagged ? 'vlan' : ''}${tagged ? (arrives ? 'In' : 'Out') : arrives ? 'in' : 'out'}` as keyof typeof ways]++;
   }
   for (const [way, count] of Object.entries(ways)) assert.ok(count > 50, `${way}: ${count}`);

@@ -6,18 +6,21 @@ const SEEDS = 30;
 
 let packets = 0;
 let records = 0;
+let samples = 0;
 
 for (let seed = 1; seed <= SEEDS; seed++) {
   test(`simulation, seed ${seed}`, async () => {
-    const { loss } = await simulate(seed);
+    const { loss, counts } = await simulate(seed);
     packets += loss.packets;
     records += loss.records;
+    samples += counts.samples ?? 0;
   });
 }
 
 test('much has happened in them', () => {
   assert.ok(packets > SEEDS * 1000, `${packets} packets`);
   assert.ok(records > SEEDS * 200, `${records} records`);
+  assert.ok(samples > SEEDS * 100, `${samples} samples`);
 });
 
 test('the same seed is the same run', async () => {

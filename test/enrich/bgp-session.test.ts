@@ -119,6 +119,7 @@ test('OPEN, KEEPALIVE, routes; messages in single bytes; NOTIFICATION when it st
     neighbour.say(Uint8Array.of(byte));
   }
   await until('both routes came', () => bgp.status[0].prefixes4 === 2);
+  await until('OPEN and KEEPALIVE came', () => neighbour.heard.length >= 2);
   assert.deepEqual(
     neighbour.heard.map(({ type }) => type),
     [1, 4],
@@ -266,4 +267,22 @@ test('a port that is taken is told with a remedy', async () => {
   const second = new BgpSpeaker({ ...BASE, port: bgp.port, neighbours: [], log: () => {} });
   await assert.rejects(second.start(), (error) => error instanceof RheoError && error.message.includes('EADDRINUSE'));
   await second.stop();
+});
+
+test('route refresh is asked of those that can do it, for each of their families (RFC 2918)', async () => {
+  const { bgp } = await speaker();
+  const asked = (neighbour: Neighbour): number[][] =>
+    neighbour.heard.filter(({ type }) => type === 5).map(({ body }) => body);
+  const able = await established(bgp, { capabilities: [...CAPABILITIES, ...capability(2)] });
+  bgp.refresh();
+  await until('it was asked', () => asked(able).length === 2);
+  assert.deepEqual(asked(able), [
+    [0, 1, 0, 1],
+    [0, 2, 0, 1],
+  ]);
+  const unable = await established(bgp);
+  bgp.refresh();
+  unable.say(announce('20.0.0.0/8'));
+  await until('the route came', () => known(bgp)[0] === 1);
+  assert.deepEqual([asked(unable), bgp.status[0].state], [[], 'established']);
 });

@@ -138,6 +138,8 @@ test('counters tell what was found', async () => {
   enricher.enrich(batch);
   enricher.enrich(batch);
   assert.deepEqual(enricher.counters, { records: 4, routed: 8, placed: 2 });
+  enricher.fill(batch);
+  assert.equal(enricher.counters.records, 4, 'who only looks at flows does not count');
 });
 
 test('what is remembered of an address counts until a route changes', () => {

@@ -161,3 +161,18 @@ test('damage anywhere: an error of ours, an answer, or a counter, and never anyt
     for (const address of ['192.0.2.1', '192.0.2.200', '2001:db8::1', '10.0.0.1']) placeOf(places, address);
   }
 });
+
+test('files are read again; one that is damaged meanwhile leaves the old ones in force', async () => {
+  const file = fileOf(CITIES);
+  const places = new Places();
+  await places.open(file);
+  assert.equal(placeOf(places, '192.0.2.1')?.city, 'Geneva');
+  const { changes } = places;
+  writeFileSync(file, CITIES.subarray(0, 200));
+  await assert.rejects(places.reopen(), { code: ErrorCode.format });
+  assert.deepEqual([placeOf(places, '192.0.2.1')?.city, places.changes], ['Geneva', changes]);
+  writeFileSync(file, mmdbFile([['192.0.2.0/24', { country: { iso_code: 'IT' } }]]));
+  await places.reopen();
+  assert.deepEqual(placeOf(places, '192.0.2.1'), { country: 'IT' });
+  assert.notEqual(places.changes, changes);
+});

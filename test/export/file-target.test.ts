@@ -179,6 +179,29 @@ test('every call of the file system fails once: the accounts balance and the fil
   }
 });
 
+test('a file that cannot be given its name: its records are no longer counted as sent', async () => {
+  await inFolder(async (folder) => {
+    const files: FileSystem = {
+      ...FILE_SYSTEM,
+      rename: async () => {
+        throw Object.assign(new Error('EPERM: test, rename'), { code: 'EPERM' });
+      },
+    };
+    const said: string[] = [];
+    const context = exportContext({ log: (level, message) => said.push(`${level}: ${message}`) });
+    const target = await open(`file:${folder}/f.ndjson`, context, files);
+    target.write(manyRecords(100, 0));
+    await target.close();
+    balanced(target, 100);
+    assert.deepEqual(target.counters.dropped, { ioError: 100 });
+    assert.equal(lines(`${folder}/${readdirSync(folder)[0]}`).length, 100);
+    assert.ok(
+      said.some((line) => /error: .*\.part stays under this name/.test(line)),
+      said.join('\n'),
+    );
+  });
+});
+
 test('a disk that stays full: nobody waits, drops are counted, and writing goes on when there is room', async () => {
   await inFolder(async (folder) => {
     const { files } = faulty(3, 'ENOSPC', 3);

@@ -111,6 +111,11 @@ const VIEWS: [words: string[], table: RegExp, json: (answer: never) => void][] =
     /active +5m\n$/,
     ({ active }: { active: number }) => assert.equal(active, 300_000),
   ],
+  [
+    ['enrichment'],
+    /^192\.0\.2\.1 +established +64500 +900000 +200000 +80000 /m,
+    ({ neighbours }: { neighbours: { as: number }[] }) => assert.equal(neighbours[0].as, 64_500),
+  ],
   [['expire', 'host', '10.0.0.1'], /^20 flows ended\n$/, (answer: unknown) => assert.deepEqual(answer, { flows: 20 })],
   [['expire-all'], /^20 flows ended\n$/, (answer: unknown) => assert.deepEqual(answer, { flows: 20 })],
   [['delete', 'udp'], /^1 flow deleted\n$/, (answer: unknown) => assert.deepEqual(answer, { flows: 1 })],

@@ -30,6 +30,8 @@ export interface TestPacket {
   tunnel?: { type: TunnelName; id: number };
   mpls?: number;
   iface?: number;
+  /** 0 unknown, 1 in, 2 out. */
+  frameDirection?: number;
   /** Belongs to no flow. */
   stray?: boolean;
 }
@@ -105,6 +107,8 @@ function fillBatch(batch: Batch, packets: readonly TestPacket[]): void {
     batch.seconds[i] = EPOCH + Math.floor(at / 1e9);
     batch.nanos[i] = at - Math.floor(at / 1e9) * 1e9;
     batch.iface[i] = packet.iface ?? 0;
+    batch.hasFrameDirection ||= packet.frameDirection !== undefined;
+    batch.frameDirection[i] = packet.frameDirection ?? 0;
     batch.verdict[i] = 0;
     batch.marks[i] = marks;
     batch.meta[i] = (packet.tcp ? 6 : 17) | ((packet.version ?? 4) << 8);

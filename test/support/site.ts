@@ -8,9 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DaemonProcess, type LastSummary, recordsOf } from '../daemon/command.js';
 import { Lab } from './netns.js';
 
-/** Names that the pages about collectors use, as each namespace's own file of hosts has them. */
-const HOSTS = '127.0.0.1 localhost\n192.0.2.1 exporter.example.org\n192.0.2.2 collector.example.org\n';
-
 /** Datagrams to the probe's echo, that many from each of so many ports; a download; pings. */
 const PORTS = 20;
 const ROUNDS = 30;
@@ -77,10 +74,13 @@ export class Site {
       { netns: this.probe, device: 'm0', addresses: ['192.0.2.1/24'] },
       { netns: this.collector, device: 'eth0', addresses: ['192.0.2.2/24'] },
     );
-    for (const name of [this.probe, this.collector]) {
-      mkdirSync(`/etc/netns/${name}`, { recursive: true });
-      writeFileSync(`/etc/netns/${name}/hosts`, HOSTS);
-    }
+    mkdirSync(`/etc/netns/${this.probe}`, { recursive: true });
+    this.name('192.0.2.2');
+  }
+
+  /** Gives the name that the pages about collectors use an address, in the probe's own file of hosts. */
+  name(address: string): void {
+    writeFileSync(`/etc/netns/${this.probe}/hosts`, `127.0.0.1 localhost\n${address} collector.example.org\n`);
   }
 
   /** A new folder in the one of the test. */
@@ -156,7 +156,7 @@ export class Site {
 
   private async close(): Promise<void> {
     await this.lab.close();
-    for (const name of [this.probe, this.collector]) rmSync(`/etc/netns/${name}`, { recursive: true, force: true });
+    rmSync(`/etc/netns/${this.probe}`, { recursive: true, force: true });
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

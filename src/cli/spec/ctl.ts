@@ -129,7 +129,7 @@ export const CTL: CommandSpec = {
       kind: 'text',
       placeholder: 'MEMBER',
       group: FLOWS,
-      summary: 'order of flows: a member of the record, or rate',
+      summary: 'order of flows: a member of the record, or rate; none: as they stand in the table, at once',
       fallback: 'bytes',
       environment: false,
     },

@@ -73,9 +73,6 @@ function checkCounted(config: Config, add: (path: Path, message: string, remedy:
   if (!key.extra.every((part) => COUNTED_KEY.includes(part))) {
     refuse(['key'], `can add ${COUNTED_KEY.join(', ')} to the key, nothing else`);
   }
-  for (const [k, url] of config.export.entries()) {
-    if (url.startsWith('sflow:')) refuse(['export', k], 'has no packets, of which sFlow sends samples');
-  }
 }
 
 function checkHttp(http: Config['control']['http'], add: (path: Path, message: string, remedy: string) => void): void {

@@ -9,6 +9,7 @@ import type { Timeouts } from '../../model/options.js';
 import { readMembers, recordMembers } from '../../model/read-record.js';
 import type { RecordBatch } from '../../model/record-batch.js';
 import type { ExportContext, Target } from '../../model/target.js';
+import { randomWords } from '../../observe/packet-sampler.js';
 import type { HashSeed } from '../../packet/hash.js';
 import type { RpcCounters } from '../../rpc/counters.js';
 import type { FlowObject, Loss, Service } from '../../rpc/service.js';
@@ -56,7 +57,7 @@ export interface DaemonOptions {
   /** Where shards run. Default: a thread each. */
   host?: ShardHost;
   clock?: DaemonClock;
-  /** Secret of the flow table's hash. Default: drawn. */
+  /** Secret of the flow table's hash; the choice of samples follows from it, too. Default: both are drawn. */
   seed?: HashSeed;
 }
 
@@ -141,7 +142,7 @@ export class Daemon {
       interfaces: this.shards.interfaces,
       openCounters: linkCountersOf(this.source),
       countedByKernel: this.source.kind === 'ebpf',
-      seed: () => randomInt(2 ** 32),
+      seed: options.seed === undefined ? () => randomInt(2 ** 32) : randomWords(options.seed[0]),
       event,
     });
     const enrich = enrichmentOf(config.enrich);
@@ -165,7 +166,7 @@ export class Daemon {
       format,
       complete: (batch) => {
         void this.scaler?.write(batch);
-        enricher?.enrich(batch);
+        enricher?.fill(batch);
       },
       version: options.version,
     });
@@ -224,13 +225,17 @@ export class Daemon {
   }
 
   private exportContext(): ExportContext {
+    // At the end of its life the daemon has all flows at once, and time: nothing is dropped for want of room in a queue.
+    const stops = (): boolean => this.state === 'stopping' && this.exiting === undefined;
     return {
       fields: this.fields,
       keyParts: this.config.key.extra,
       interfaces: () => this.shards.interfaces.list,
       summary: () => this.ledger(),
       sampling: this.settings.sampling,
-      lossless: false,
+      get lossless() {
+        return stops();
+      },
       communityIdSeed: this.config.communityIdSeed,
       now: () => this.clock.wallMs(),
       startedMs: this.startedMs,
@@ -358,7 +363,7 @@ export class Daemon {
     }
     if (changed.includes('statisticsInterval')) this.lineEvery(config.statisticsInterval);
     if (changed.includes('log.level')) this.options.logLevel?.(config.log.level);
-    await Promise.all([joined, left]);
+    await Promise.all([joined, left, this.enrichment?.refresh()]);
     if (changed.length > 0) this.event('info', `configuration read again; changed: ${changed.join(', ')}`);
     if (needsRestart.length > 0) this.event('warn', `these need a restart: ${needsRestart.join(', ')}`);
     return { changed, needsRestart };

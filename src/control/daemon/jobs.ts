@@ -7,7 +7,8 @@ import { EndReason } from '../../model/row.js';
 import { groupKeys } from './group-keys.js';
 import { Groups } from './groups.js';
 import type { RecordBlock, ShardAnswer, ShardQuery } from './messages.js';
-import { sortKey, totalBytes, totalPackets } from './sort-key.js';
+import { type RankRows, ROW_RANKS } from './row-rank.js';
+import { type SortValue, sortKey, TABLE_ORDER, totalBytes, totalPackets } from './sort-key.js';
 import { TopRecords } from './top-records.js';
 
 /** Records of one slice: what is done with them takes a few tenths of a millisecond. */
@@ -46,14 +47,18 @@ export interface Job {
 
 /** @throws RheoError filter, usage */
 export function createJob(id: number, query: ShardQuery, context: JobContext): Job {
-  return query.kind === 'dump'
-    ? new DumpJob(id, query.filter, context)
-    : new SliceJob(id, query.filter, context, handlerOf(query, context));
+  if (query.kind === 'dump') return new DumpJob(id, query.filter, context);
+  if (query.kind === 'flows' && query.filter === undefined && Object.hasOwn(ROW_RANKS, query.sort)) {
+    return new RankJob(id, query, ROW_RANKS[query.sort], context);
+  }
+  return new SliceJob(id, query.filter, context, handlerOf(query, context));
 }
 
 /** What is done with a slice. */
 interface Handler {
   readonly needsRoom: boolean;
+  /** True when the rest of the table would not change the answer. */
+  readonly hasEnough?: () => boolean;
   /** Takes `count` records of the slice: those at `indexes`. */
   take(slice: RecordBatch, indexes: Int32Array, count: number, rows: Int32Array): void;
   finish(): Partial<ShardAnswer>;
@@ -62,10 +67,13 @@ interface Handler {
 function handlerOf(query: Exclude<ShardQuery, { kind: 'dump' }>, context: JobContext): Handler {
   switch (query.kind) {
     case 'flows': {
-      const { value } = sortKey(query.sort, context.members);
-      const top = new TopRecords(context.meter.records.layout, query.keep, query.descending);
+      const asStored = query.sort === TABLE_ORDER;
+      let met = 0;
+      const value = asStored ? () => met++ : sortKey(query.sort, context.members).value;
+      const top = new TopRecords(context.meter.records.layout, query.keep, query.descending && !asStored);
       return {
         needsRoom: false,
+        hasEnough: () => asStored && met >= query.keep,
         take(slice, indexes, count) {
           for (let k = 0; k < count; k++) top.offer(value(slice, indexes[k]), slice, indexes[k]);
         },
@@ -144,8 +152,61 @@ class SliceJob implements Job {
     this.scanned += slice.count;
     this.matched += count;
     this.handler.take(slice, indexes, count, this.scan.rows);
-    if (more) return undefined;
+    if (more && this.handler.hasEnough?.() !== true) return undefined;
     return { scanned: this.scanned, matched: this.matched, ...this.handler.finish() };
+  }
+
+  more(): void {}
+}
+
+/** The best flows of all by a value that the row tells: only those are copied. */
+class RankJob implements Job {
+  readonly id: number;
+  readonly ready = true;
+  private readonly context: JobContext;
+  private readonly rankRows: RankRows;
+  private readonly ranks: Float64Array;
+  private readonly value: SortValue;
+  private readonly descending: boolean;
+  private readonly top: TopRecords;
+  private readonly scan: TableScan;
+  private seen = 0;
+
+  constructor(id: number, query: Extract<ShardQuery, { kind: 'flows' }>, rankRows: RankRows, context: JobContext) {
+    this.id = id;
+    this.context = context;
+    this.rankRows = rankRows;
+    this.value = sortKey(query.sort, context.members).value;
+    this.descending = query.descending;
+    this.top = new TopRecords(context.meter.records.layout, query.keep, query.descending);
+    this.scan = new TableScan(context.meter);
+    this.ranks = new Float64Array(this.scan.rows.length);
+  }
+
+  step(): ShardAnswer | undefined {
+    const { context, scan, ranks, top, descending } = this;
+    const { meter, slice } = context;
+    const { rows } = scan;
+    const count = scan.nextRows();
+    this.seen += Math.max(0, count);
+    this.rankRows(meter.table, rows, count, ranks);
+    // What is not behind this comes into question; until the heap is full, all does.
+    let worst = this.worst();
+    for (let r = 0; r < count; r++) {
+      if (descending ? ranks[r] < worst : ranks[r] > worst) continue;
+      slice.count = 0;
+      slice.quoted.clear();
+      meter.copy(rows[r], slice);
+      context.shift(slice);
+      top.offer(this.value(slice, 0), slice, 0);
+      worst = this.worst();
+    }
+    return count < 0 ? { scanned: this.seen, matched: this.seen, ...top.take() } : undefined;
+  }
+
+  private worst(): number {
+    // The values that rows tell are numbers.
+    return (this.top.worst ?? (this.descending ? -Infinity : Infinity)) as number;
   }
 
   more(): void {}

@@ -21,6 +21,9 @@ const YIELD_MS = 2;
 const FLUSH_MS = 250;
 /** While packets come, slices of queries get one part in so many of the time. */
 const SLICE_SHARE = 4;
+/** A slice of a query is as many steps of it, or takes about so long (ms). */
+const SLICE_STEPS = 16;
+const SLICE_MS = 0.4;
 /** Queries at one time. */
 const MOST_JOBS = 32;
 
@@ -240,13 +243,16 @@ export class LiveShard {
       const before = options.now();
       let answer: ReturnType<Job['step']>;
       try {
-        answer = job.step();
+        for (let steps = 0; steps < SLICE_STEPS && answer === undefined && job.ready; steps++) {
+          answer = job.step();
+          this.takeRecords(false);
+          if (options.now() - before >= SLICE_MS) break;
+        }
       } catch (error) {
         this.drop(job);
         this.refuse(job.id, ErrorCode.worker, `the query failed: ${String(error)}`);
         return;
       }
-      this.takeRecords(false);
       if (answer !== undefined) {
         this.drop(job);
         this.flush(before);

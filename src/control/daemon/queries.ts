@@ -27,7 +27,7 @@ const OBJECTS_A_TURN = 500;
 /** Dumps at one time: each holds some buffers. */
 const MOST_DUMPS = 8;
 /**
- * Further ones at one time; the rest waits, in order. Orders do not wait behind questions, nor short answers behind long ones,
+ * So many at one time; the rest waits, in order. Orders do not wait behind questions, nor short answers behind long ones,
  * of which a few together would hold much memory. Shards take more than all of these, so that none is refused.
  */
 const MOST_ORDERS = 4;

@@ -61,6 +61,9 @@ function address(responder: boolean): SortValue {
   };
 }
 
+/** The sort key for no order: the walk over the table ends as soon as there are flows enough for the page. */
+export const TABLE_ORDER = 'none';
+
 /** As `rheo read --sort`: packets and bytes are those of both directions together. */
 const OWN: Readonly<Record<string, SortKey>> = {
   bytes: { value: totalBytes, descending: true },
@@ -71,16 +74,18 @@ const OWN: Readonly<Record<string, SortKey>> = {
   end: { value: time(Row.lastSeconds, Row.lastNanos), descending: false },
   src: { value: address(false), descending: false },
   dst: { value: address(true), descending: false },
+  // The number in which the walk meets them, which only that knows.
+  [TABLE_ORDER]: { value: () => 0, descending: false },
 };
 
 /**
- * The sort key of this name: a member of the record, or `rate`.
+ * The sort key of this name: a member of the record, `rate`, or `none`.
  * @throws RheoError usage
  */
 export function sortKey(name: string, members: readonly RecordField[]): SortKey {
   if (Object.hasOwn(OWN, name)) return OWN[name];
   const field = members.find((member) => member.name === name);
-  if (field === undefined) throw unknownMember('sort', name, ['rate', ...members.map((member) => member.name)]);
+  if (field === undefined) throw unknownMember('sort', name, ['none', 'rate', ...members.map((member) => member.name)]);
   const size = field.type === 'number' && !name.endsWith('Port');
   return { value: (batch, index) => comparable(field.read(batch, index), size), descending: size };
 }

@@ -18,6 +18,8 @@ interface Entry {
   lastError: string | undefined;
   /** It gets nothing any more, and is being closed or was. */
   closed: boolean;
+  /** It was waited for in vain, and is not any more. */
+  impatient: boolean;
 }
 
 /** The export targets of a daemon: each gets every batch; none makes another, or the shards, wait. */
@@ -34,7 +36,15 @@ export class Targets {
   }
 
   add(target: Target): void {
-    this.entries.push({ target, handed: 0, thrown: 0, lost: {}, lastError: undefined, closed: false });
+    this.entries.push({
+      target,
+      handed: 0,
+      thrown: 0,
+      lost: {},
+      lastError: undefined,
+      impatient: false,
+      closed: false,
+    });
   }
 
   get list(): readonly Target[] {
@@ -84,10 +94,15 @@ export class Targets {
     entry.lost[reason] = (entry.lost[reason] ?? 0) + count * (target.samples?.copies ?? 1);
   }
 
-  /** A target of a daemon should let nobody wait. One that does all the same is waited for a little. */
+  /** A target of a daemon lets others wait when it stops, at the most; then it is waited for as long as it gets on. */
   private async patiently(entry: Entry, done: Promise<void>): Promise<void> {
     const settled = done.catch((error: unknown) => this.failed(entry, error));
-    if (await within(this.clock, PATIENCE_MS, settled)) return;
+    if (entry.impatient) return;
+    for (let bytes = -1; bytes !== entry.target.counters.bytes; ) {
+      bytes = entry.target.counters.bytes;
+      if (await within(this.clock, PATIENCE_MS, settled)) return;
+    }
+    entry.impatient = true;
     this.failed(entry, new Error(`it kept records waiting for more than ${PATIENCE_MS} ms`));
   }
 

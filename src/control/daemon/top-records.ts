@@ -35,6 +35,11 @@ export class TopRecords {
     this.descending = descending;
   }
 
+  /** The value behind which nothing is kept any more; undefined while there is room. */
+  get worst(): number | string | undefined {
+    return this.heap.length < this.keep ? undefined : this.values[this.heap[0]];
+  }
+
   offer(value: number | string, batch: RecordBatch, index: number): void {
     const hash = batch.unsigned[index * batch.layout.stride + Row.hash];
     const { heap, values, hashes } = this;

@@ -6,7 +6,7 @@ import type { RecordField } from '../../model/hook.js';
 import type { RecordBatch } from '../../model/record-batch.js';
 import { reverseOf } from './core-members.js';
 import { ENRICHMENT_FIELDS } from './enrichment-fields.js';
-import { initiatorOf, type Member, type Variant, type WireField, type Write } from './variant.js';
+import type { Member, Variant, WireField, Write } from './variant.js';
 
 const WORD = 0x1_0000_0000;
 /** Semantic of a list whose order means something (RFC 6313 §4.4.5). */
@@ -37,22 +37,44 @@ const LENGTHS: Partial<Record<DataType, number>> = {
   unsigned256: 32,
 };
 
-function writeUnsigned(view: DataView, at: number, length: number, value: number): number {
+/** A value as whole number of 0…`most`; 0 where there is none. */
+function whole(value: unknown, factor: number, most: number): number {
+  if (typeof value !== 'number') return 0;
+  const number = factor === 1 ? value : value * factor;
+  if (!(number > 0)) return 0;
+  return number >= most ? most : Math.round(number);
+}
+
+/** The lower half by subtraction: a remainder of doubles takes many times as long. */
+function writeWide(view: DataView, at: number, value: number): void {
+  const high = Math.floor(value / WORD);
+  view.setUint32(at, high);
+  view.setUint32(at + 4, value - high * WORD);
+}
+
+function unsignedWriter(length: number, factor: number, from: Source): Write {
   switch (length) {
     case 1:
-      view.setUint8(at, value);
-      break;
+      return (view, at, batch, index) => {
+        view.setUint8(at, whole(from.read(batch, index), factor, 0xff));
+        return at + 1;
+      };
     case 2:
-      view.setUint16(at, value);
-      break;
+      return (view, at, batch, index) => {
+        view.setUint16(at, whole(from.read(batch, index), factor, 0xffff));
+        return at + 2;
+      };
     case 4:
-      view.setUint32(at, value);
-      break;
+      return (view, at, batch, index) => {
+        view.setUint32(at, whole(from.read(batch, index), factor, 0xffffffff));
+        return at + 4;
+      };
     default:
-      view.setUint32(at, Math.floor(value / WORD));
-      view.setUint32(at + 4, value % WORD);
+      return (view, at, batch, index) => {
+        writeWide(view, at, whole(from.read(batch, index), factor, Number.MAX_SAFE_INTEGER));
+        return at + 8;
+      };
   }
-  return at + length;
 }
 
 /** `aa:bb:cc:dd:ee:ff`; zeros where it is not known. */
@@ -107,7 +129,12 @@ function writeList(
     view.setUint32(next, pen);
     next += 4;
   }
-  for (let k = 0; k < values.length; k++) next = writeUnsigned(view, next, length, values[k]);
+  for (let k = 0; k < values.length; k++, next += length) {
+    if (length === 1) view.setUint8(next, values[k]);
+    else if (length === 2) view.setUint16(next, values[k]);
+    else if (length === 4) view.setUint32(next, values[k]);
+    else writeWide(view, next, values[k]);
+  }
   return next;
 }
 
@@ -144,48 +171,41 @@ function writeOptionBits(view: DataView, at: number, value: unknown): number {
   return at + 32;
 }
 
-/** The value of the side that is being written. */
-type Read = (batch: RecordBatch, index: number, base: number, source: number) => unknown;
+/** Where the values of a field come from: the member of the side that is being written. */
+type Source = Pick<RecordField, 'read'>;
 
 /** The writer of a value of a data type; undefined for types that no feature has. */
-function writer(element: string, type: DataType, length: number, enterprise: number, read: Read): Write | undefined {
+function writer(element: string, type: DataType, length: number, enterprise: number, from: Source): Write | undefined {
   switch (type) {
     case 'unsigned8':
     case 'unsigned16':
     case 'unsigned32':
-    case 'unsigned64': {
-      const most = length === 8 ? Number.MAX_SAFE_INTEGER : 2 ** (8 * length) - 1;
-      const factor = OWN_ELEMENTS.get(element)?.unit === 'nanoseconds' ? NANOS_PER_UNIT : 1;
-      return (view, at, batch, index, base, source) => {
-        const value = read(batch, index, base, source);
-        const number = typeof value === 'number' ? Math.round(value * factor) : 0;
-        return writeUnsigned(view, at, length, number < 0 ? 0 : number > most ? most : number);
-      };
-    }
+    case 'unsigned64':
+      return unsignedWriter(length, OWN_ELEMENTS.get(element)?.unit === 'nanoseconds' ? NANOS_PER_UNIT : 1, from);
     case 'float32':
     case 'float64':
-      return (view, at, batch, index, base, source) => {
-        const value = read(batch, index, base, source);
+      return (view, at, batch, index) => {
+        const value = from.read(batch, index);
         const number = typeof value === 'number' ? value : 0;
         if (length === 4) view.setFloat32(at, number);
         else view.setFloat64(at, number);
         return at + length;
       };
     case 'macAddress':
-      return (view, at, batch, index, base, source) => writeMac(view, at, read(batch, index, base, source));
+      return (view, at, batch, index) => writeMac(view, at, from.read(batch, index));
     case 'string':
-      return (view, at, batch, index, base, source) => writeText(view, at, read(batch, index, base, source));
+      return (view, at, batch, index) => writeText(view, at, from.read(batch, index));
     case 'octetArray':
-      return (view, at, batch, index, base, source) => writeHex(view, at, read(batch, index, base, source));
+      return (view, at, batch, index) => writeHex(view, at, from.read(batch, index));
     case 'unsigned256':
-      return (view, at, batch, index, base, source) => writeOptionBits(view, at, read(batch, index, base, source));
+      return (view, at, batch, index) => writeOptionBits(view, at, from.read(batch, index));
     case 'basicList': {
       // slotOctetsList holds slotOctets, and so on.
       const item = OWN_ELEMENTS.get(element.slice(0, -'List'.length));
       if (item === undefined) return undefined;
       const size = LENGTHS[item.type]!;
-      return (view, at, batch, index, base, source) => {
-        const value = read(batch, index, base, source);
+      return (view, at, batch, index) => {
+        const value = from.read(batch, index);
         return writeList(view, at, Array.isArray(value) ? value : NONE, enterprise, item.id, size);
       };
     }
@@ -197,19 +217,19 @@ function writer(element: string, type: DataType, length: number, enterprise: num
 /** Fields that are not simply a value of an element's type. */
 interface Special {
   readonly elements: readonly string[];
-  fields(read: Read, variant: Variant, enterprise: number): readonly WireField[];
+  fields(from: Source, variant: Variant, enterprise: number): readonly WireField[];
 }
 
 /** Top label in the three bytes of mplsTopLabelStackSection: label, traffic class and bottom bit (which are not kept). */
 const MPLS: Special = {
   elements: ['mplsTopLabelStackSection'],
-  fields: (read) => [
+  fields: (from) => [
     {
       pen: 0,
       id: 70,
       length: 3,
-      write(view, at, batch, index, base, source) {
-        const label = Number(read(batch, index, base, source) ?? 0);
+      write(view, at, batch, index) {
+        const label = Number(from.read(batch, index) ?? 0);
         view.setUint16(at, label >>> 4);
         view.setUint8(at + 2, (label & 15) << 4);
         return at + 3;
@@ -244,14 +264,14 @@ const SPECIALS: Readonly<Record<string, Special>> = {
   ...Object.fromEntries(
     Object.entries(ENRICHMENT_FIELDS).map(([name, { elements, fields }]) => [
       name,
-      { elements, fields: (_read: Read, variant: Variant) => fields(variant) },
+      { elements, fields: (_from: Source, variant: Variant) => fields(variant) },
     ]),
   ),
   mpls: MPLS,
   mplsLabel: MPLS,
   vlan: {
     elements: ['vlanId', 'dot1qVlanId', 'dot1qCustomerVlanId'],
-    fields(_read, { vlans }) {
+    fields(_from, { vlans }) {
       if (vlans === 0) return [];
       // Older collectors know 58 only. More than two are a list, besides.
       const fields = [vlanField(58, 0), vlanField(243, 0)];
@@ -269,13 +289,10 @@ const SPECIALS: Readonly<Record<string, Special>> = {
   },
   tunnel: {
     elements: ['tunnelType', 'tunnelId'],
-    fields(read, _variant, enterprise) {
-      const part = (read: Read, name: 'type' | 'id'): Read => {
-        return (batch, index, base, source) => {
-          const value = read(batch, index, base, source) as { type: string; id?: number } | undefined;
-          return value?.[name];
-        };
-      };
+    fields(from, _variant, enterprise) {
+      const part = (name: 'type' | 'id'): Source => ({
+        read: (batch, index) => (from.read(batch, index) as { type: string; id?: number } | undefined)?.[name],
+      });
       const id = OWN_ELEMENTS.get('tunnelId')!;
       const type = OWN_ELEMENTS.get('tunnelType')!;
       return [
@@ -283,13 +300,13 @@ const SPECIALS: Readonly<Record<string, Special>> = {
           pen: enterprise,
           id: type.id,
           length: VARIABLE_LENGTH,
-          write: writer(type.name, 'string', VARIABLE_LENGTH, enterprise, part(read, 'type'))!,
+          write: writer(type.name, 'string', VARIABLE_LENGTH, enterprise, part('type'))!,
         },
         {
           pen: enterprise,
           id: id.id,
           length: 4,
-          write: writer(id.name, 'unsigned32', 4, enterprise, part(read, 'id'))!,
+          write: writer(id.name, 'unsigned32', 4, enterprise, part('id'))!,
         },
       ];
     },
@@ -307,13 +324,6 @@ const SWAPPED: Readonly<Record<string, string>> = {
   srcOrganization: 'dstOrganization',
   dstOrganization: 'srcOrganization',
 };
-
-/** Reads the member of the initiator or the responder, whichever is the source of what is being written. */
-function sideReader(field: RecordField, twin: RecordField | undefined, side: 0 | 1): Read {
-  if (twin === undefined) return (batch, index) => field.read(batch, index);
-  return (batch, index, base, source) =>
-    (source ^ side) === initiatorOf(batch.words, base) ? field.read(batch, index) : twin.read(batch, index);
-}
 
 /**
  * Members that features and key parts give, by the information elements that they name, and by our own where they name none.
@@ -334,12 +344,15 @@ export function featureMembers(
     const twin = byName.get(SWAPPED[field.name] ?? reverseName(field.name));
     const reversible = byName.has(reverseName(field.name));
     const numbered = field.name === 'interface' || field.name === 'interfaceIndex';
-    const reader = (side: 0 | 1): Read => {
-      const read = sideReader(field, twin, side);
-      if (!numbered) return read;
-      return (batch, index, base, source) => {
-        const value = read(batch, index, base, source);
-        return value === undefined ? undefined : interfaceNumber(Number(value));
+    /** The member of the initiator or the responder, whichever is the source of what is being written. */
+    const sourceOf = (side: 0 | 1, turned: boolean): Source => {
+      const from = twin === undefined || (side === 1) === turned ? field : twin;
+      if (!numbered) return from;
+      return {
+        read(batch, index) {
+          const value = from.read(batch, index);
+          return value === undefined ? undefined : interfaceNumber(Number(value));
+        },
       };
     };
     const key = keys.has(field.name);
@@ -349,9 +362,9 @@ export function featureMembers(
     if (special === undefined && info === undefined) continue;
     const isOwn = OWN_ELEMENTS.has(element);
     const make = (variant: Variant, side: 0 | 1): readonly WireField[] => {
-      if (special !== undefined) return special.fields(reader(side), variant, enterprise);
+      if (special !== undefined) return special.fields(sourceOf(side, variant.turned), variant, enterprise);
       const length = REDUCED[element] ?? LENGTHS[info!.type] ?? VARIABLE_LENGTH;
-      const write = writer(element, info!.type, length, enterprise, reader(side));
+      const write = writer(element, info!.type, length, enterprise, sourceOf(side, variant.turned));
       return write === undefined ? [] : [{ pen: isOwn ? enterprise : 0, id: info!.id, length, write }];
     };
     const elements = special?.elements ?? [element];

@@ -25,6 +25,8 @@ import {
 export interface DataTemplate {
   readonly id: number;
   readonly fields: readonly WireField[];
+  /** The same for a record from the responder to the initiator. */
+  readonly turned: readonly WireField[];
   /** The peer has been told. */
   told: boolean;
 }
@@ -203,16 +205,17 @@ export abstract class TemplateEncoder implements FlowEncoder {
     );
     const answered = sentAny(words, base, initiator ^ 1);
     let added: Added;
-    if (this.biflow) added = this.#write(batch, index, base, answered ? withReverse(variant) : variant, initiator);
+    if (this.biflow)
+      added = this.#write(batch, index, base, answered ? withReverse(variant) : variant, initiator, initiator);
     else {
       added = Added.done;
       // Of a direction in which nothing was seen there is no record, unless there is nothing else to tell.
       if (this.#part === 0 && (sentAny(words, base, initiator) || !answered)) {
-        added = this.#write(batch, index, base, variant, initiator);
+        added = this.#write(batch, index, base, variant, initiator, initiator);
       }
       if (added === Added.done && answered) {
         this.#part = 1;
-        added = this.#write(batch, index, base, variant, initiator ^ 1);
+        added = this.#write(batch, index, base, variant, initiator, initiator ^ 1);
       }
     }
     if (added !== Added.full) this.#part = 0;
@@ -220,7 +223,7 @@ export abstract class TemplateEncoder implements FlowEncoder {
     return added;
   }
 
-  #write(batch: RecordBatch, index: number, base: number, variant: number, source: number): Added {
+  #write(batch: RecordBatch, index: number, base: number, variant: number, initiator: number, source: number): Added {
     const { out } = this;
     const wasEmpty = out.empty;
     const template = this.#byVariant[variant] ?? this.#learn(variant);
@@ -232,7 +235,7 @@ export abstract class TemplateEncoder implements FlowEncoder {
     }
     out.record(template.id);
     const { view } = out;
-    const { fields } = template;
+    const fields = source === initiator ? template.fields : template.turned;
     let at = out.at;
     for (let k = 0; k < fields.length; k++) at = fields[k].write(view, at, batch, index, base, source);
     out.at = at;
@@ -248,17 +251,17 @@ export abstract class TemplateEncoder implements FlowEncoder {
   }
 
   #learn(variant: number): DataTemplate {
-    const shape = describeVariant(variant);
     // Reverse elements come first: nfdump takes those that it does not know for the plain ones, and the last one counts.
-    const fields = this.members.flatMap((member) => [
-      ...(shape.reverse ? member.fields(shape, 1) : []),
-      ...member.fields(shape, 0),
-    ]);
-    const template = {
-      id: FIRST_TEMPLATE + this.templates.length,
-      fields: fields.filter((field) => this.carries(field)),
-      told: false,
+    const fieldsOf = (turned: boolean): readonly WireField[] => {
+      const shape = describeVariant(variant, turned);
+      const both = (member: Member): readonly WireField[] => [
+        ...(shape.reverse ? member.fields(shape, 1) : []),
+        ...member.fields(shape, 0),
+      ];
+      return this.members.flatMap(both).filter((field) => this.carries(field));
     };
+    const id = FIRST_TEMPLATE + this.templates.length;
+    const template = { id, fields: fieldsOf(false), turned: fieldsOf(true), told: false };
     this.templates.push(template);
     this.#byVariant[variant] = template;
     return template;

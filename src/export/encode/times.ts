@@ -10,8 +10,10 @@ export type WriteTime = (view: DataView, at: number, seconds: number, nanos: num
 
 function writeMilliseconds(view: DataView, at: number, seconds: number, nanos: number): number {
   const ms = seconds * 1000 + Math.floor(nanos / 1_000_000);
-  view.setUint32(at, Math.floor(ms / WORD));
-  view.setUint32(at + 4, ms % WORD);
+  const high = Math.floor(ms / WORD);
+  view.setUint32(at, high);
+  // Less than a remainder of doubles takes.
+  view.setUint32(at + 4, ms - high * WORD);
   return at + 8;
 }
 

@@ -17,6 +17,8 @@ export interface Variant {
   readonly kind: Kind;
   /** Holds the reverse elements, too (biflows in which the responder was seen). */
   readonly reverse: boolean;
+  /** From the responder to the initiator; has the template of those that go the other way. */
+  readonly turned: boolean;
   /** VLAN ids: none, one, two, more. */
   readonly vlans: number;
   /**
@@ -64,8 +66,9 @@ export function withVlans(variant: number, count: number): number {
   return variant | (Math.min(3, count) << VLAN_SHIFT);
 }
 
-export function describeVariant(variant: number): Variant {
+export function describeVariant(variant: number, turned = false): Variant {
   return {
+    turned,
     ipv6: (variant & 1) !== 0,
     tcp: (variant & TCP) !== 0,
     kind: ((variant >>> 1) & 7) as Kind,

@@ -19,6 +19,8 @@ import {
  */
 const SEEN = 1 << 24;
 const HAS_MPLS = 1 << 25;
+/** Two bits from here on: 1 the first frame came in, 2 it went out, 0 nobody knows. */
+const DIRECTION_SHIFT = 26;
 /** No IP packet is longer (jumbograms are refused). */
 const LONGEST = 0x1ffff;
 /** Counters of 32 bits stop there. */
@@ -103,7 +105,10 @@ class HeaderPass extends FeaturePass {
     const cold = base + this.cold;
     let state = SEEN | batch.tos[i];
     if (flowLabel >= 0) words[cold + flowLabel] = batch.flowLabel[i];
-    if (iface >= 0) words[cold + iface] = batch.iface[i];
+    if (iface >= 0) {
+      words[cold + iface] = batch.iface[i];
+      if (batch.hasFrameDirection) state |= (batch.frameDirection[i] & 3) << DIRECTION_SHIFT;
+    }
     if (mpls >= 0 && batch.mplsDepth[i] > 0) {
       state |= HAS_MPLS;
       words[cold + mpls] = batch.mplsTop[i];
@@ -277,6 +282,19 @@ export function createHeader(
       element: { name: 'interfaceName', id: 82 },
     },
     (batch, base) => context.interfaces[batch.words[base + at.iface]]?.name || undefined,
+    'interface',
+  );
+  field(
+    {
+      name: 'flowDirection',
+      description: '0 if the first packet came in at that interface, 1 if it went out; absent if that is not known',
+      type: 'number',
+      element: { name: 'flowDirection', id: 61 },
+    },
+    (batch, base) => {
+      const direction = (batch.words[base + at.state] >>> DIRECTION_SHIFT) & 3;
+      return direction === 0 ? undefined : direction - 1;
+    },
     'interface',
   );
   field(

@@ -15,8 +15,12 @@ export function unavailable(error: unknown, what: string): unknown {
 function reasonOf(error: SystemError): string {
   const { code, call } = error;
   if (code === 'EPERM' || code === 'EACCES') {
+    // Of programs without CAP_PERFMON the kernel takes few, and says so in the words of a former time.
+    if (error instanceof VerifierError && /for !root/.test(error.log)) {
+      return `the capability CAP_PERFMON is missing (${error.message})`;
+    }
     if (error instanceof VerifierError && error.log !== '') return refused(error);
-    return `the capabilities CAP_BPF and CAP_NET_ADMIN are missing (${error.message})`;
+    return `the capabilities CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN are needed (${error.message})`;
   }
   if (code === 'ENOSYS') return `this kernel has no bpf(2) (${error.message})`;
   if (error instanceof VerifierError) return refused(error);

@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import type { CounterSample, PacketSample, SampleSink, SampleWish } from '../../../src/model/packet-sample.js';
 import { readMembers, recordMembers } from '../../../src/model/read-record.js';
 import type { RecordBatch } from '../../../src/model/record-batch.js';
 import type { Target, TargetCounters } from '../../../src/model/target.js';
@@ -26,11 +28,42 @@ export class SimTarget implements Target {
   /** Ids and packets of all records that it was given. */
   readonly ids: string[] = [];
   packets = 0;
+  readonly samples?: SampleSink;
+  /** By data source: packets that could have been sampled, as the last sample said. */
+  readonly pools = new Map<number, number>();
   private readonly wait: () => Promise<void>;
 
+  /** @param url that of sFlow makes a target of samples: `sflow://192.0.2.1?sampling=N` */
   constructor(url: string, wait: () => Promise<void>) {
     this.url = url;
     this.wait = wait;
+    const oneIn = /^sflow:.*sampling=(\d+)/.exec(url)?.[1];
+    if (oneIn !== undefined) this.samples = this.sampleSink({ oneIn: Number(oneIn), headerBytes: 32, pollingMs: 0 });
+  }
+
+  private sampleSink(wish: SampleWish): SampleSink {
+    const failing = (): void => {
+      if (this.mode === 'throws') throw new Error('the target is broken');
+    };
+    return {
+      wish,
+      copies: 1,
+      takePacket: (sample) => {
+        failing();
+        this.takeSample(sample);
+      },
+      takeCounters: (_: CounterSample) => failing(),
+      flush: failing,
+      room: () => undefined,
+    };
+  }
+
+  private takeSample({ source, pool, oneIn, header }: PacketSample): void {
+    assert.equal(oneIn, this.samples?.wish.oneIn);
+    assert.equal(header.length, 32);
+    assert.ok(pool > (this.pools.get(source) ?? 0), 'pools grow');
+    this.pools.set(source, pool);
+    this.take(1);
   }
 
   get state(): 'up' | 'down' {
@@ -39,21 +72,26 @@ export class SimTarget implements Target {
 
   write(batch: RecordBatch): void | Promise<void> {
     if (this.mode === 'throws') throw new Error('the target is broken');
-    const { counters } = this;
-    counters.received += batch.count;
     for (let i = 0; i < batch.count; i++) {
       const flow = readMembers(batch, i, members);
       this.ids.push(`${String(flow.id)} ${String(flow.start)}`);
       this.packets += Number(flow.packets) + Number(flow.reversePackets);
     }
-    if (this.mode === 'full') this.drop('diskFull', batch.count);
-    else {
-      const room = Math.min(batch.count, QUEUE - counters.waiting);
-      counters.waiting += room;
-      this.drop('queueFull', batch.count - room);
-      if (this.mode === 'up') this.send(QUEUE);
-    }
+    this.take(batch.count);
     if (this.mode === 'waits') return this.wait();
+  }
+
+  private take(count: number): void {
+    const { counters } = this;
+    counters.received += count;
+    if (this.mode === 'full') {
+      this.drop('diskFull', count);
+      return;
+    }
+    const room = Math.min(count, QUEUE - counters.waiting);
+    counters.waiting += room;
+    this.drop('queueFull', count - room);
+    if (this.mode === 'up') this.send(QUEUE);
   }
 
   private drop(reason: string, count: number): void {

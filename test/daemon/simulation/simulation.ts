@@ -13,6 +13,8 @@ const MAX_FLOWS = 300;
 const FLOWS = 500;
 const TCP_FLAGS = [undefined, undefined, 0x02, 0x12, 0x10, 0x11, 0x04];
 const FILTERS = [undefined, '', 'udp', 'src net 10.0.0.0/24', 'bytes > 100', 'not tcp', 'host 192.0.2.1 and age > 1s'];
+/** The first two want the same packets. */
+const SAMPLED = [1, 1, 7].map((oneIn, n) => `sflow://192.0.2.${n}?sampling=${oneIn}`);
 
 export interface Outcome {
   loss: Loss;
@@ -50,7 +52,7 @@ class Simulation {
       maxFlows: MAX_FLOWS,
       whenFull: random.pick(['evict', 'refuse', 'early'] as const),
       activeTimeout: random.pick(['5s', '60s', 'never']),
-      export: Array.from({ length: random.below(3) }, (_, n) => `file:first${n}.ndjson`),
+      export: Array.from({ length: random.below(3) }, (_, n) => random.pick([`file:first${n}.ndjson`, SAMPLED[n]])),
       statisticsInterval: random.pick(['never', '7s']),
     });
     this.daemon = new Daemon({
@@ -194,7 +196,7 @@ class Simulation {
     const { random, daemon } = this;
     const before = daemon.config;
     const listed = [...before.export];
-    const urls = ['file:a.ndjson', 'file:b.ndjson', 'file:c.ndjson'].filter(() => random.chance(0.5));
+    const urls = ['file:a.ndjson', 'file:b.ndjson', 'file:c.ndjson', ...SAMPLED].filter(() => random.chance(0.5));
     const next = configOf({
       threads: this.threads,
       maxFlows: MAX_FLOWS,
@@ -333,9 +335,12 @@ class Simulation {
   private checkLoss(loss: Loss): void {
     assert.deepEqual(loss.imbalance, []);
     assert.ok(loss.flows.live <= MAX_FLOWS + this.threads, `${loss.flows.live} flows live`);
-    const sources = this.host.threads.map(({ source }) => source);
-    const given = sources.reduce((sum, source) => sum + (source?.counters.packets ?? 0), 0);
-    assert.ok(loss.packets <= given);
+    assert.ok(loss.packets <= this.given);
+  }
+
+  /** Packets that the sources have handed out. */
+  private get given(): number {
+    return this.host.threads.reduce((sum, { source }) => sum + (source?.counters.packets ?? 0), 0);
   }
 
   private async end(): Promise<void> {
@@ -372,9 +377,12 @@ class Simulation {
     for (const { waiting } of loss.interfaces) assert.equal(waiting, 0);
     for (const { alive, source } of this.host.threads)
       assert.ok(!alive && (source?.closed ?? true), 'a source is open');
+    const given = this.given;
     for (const target of this.targets) {
       assert.ok(target.closed, `${target.url} was not closed`);
       assert.equal(new Set(target.ids).size, target.ids.length, 'a target was given a flow twice');
+      const pool = [...target.pools.values()].reduce((sum, one) => sum + one, 0);
+      assert.ok(pool <= given, `${pool} packets could be sampled of ${given}`);
     }
     assert.deepEqual(this.clock.timers, [], 'timers are left');
     if (!this.forgotten) {
@@ -384,6 +392,10 @@ class Simulation {
     const forgotten = this.forgotten || loss.recordsDropped > 0 || loss.recordsLost > 0;
     for (const target of this.targets) {
       assert.ok(target.packets <= loss.decoded);
+      if (target.samples !== undefined) {
+        this.counts.samples = (this.counts.samples ?? 0) + target.counters.received;
+        continue;
+      }
       const all = target.ids.length === loss.records && target.counters.received === loss.records;
       if (all && !forgotten) assert.equal(target.packets, loss.decoded, 'packets of the records = packets decoded');
     }

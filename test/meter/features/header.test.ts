@@ -99,6 +99,19 @@ test('bytes on the wire, payload packets and bytes, fragments', () => {
   });
 });
 
+test('direction of the first frame each way, where it is known', () => {
+  const packets: TestPacket[] = [
+    { frameDirection: 2 },
+    { frameDirection: 1 },
+    { direction: 1, frameDirection: 1 },
+    { direction: 1, frameDirection: 2 },
+  ];
+  const { flowDirection, reverseFlowDirection } = measure(['interface'], packets, ['eth0']);
+  assert.deepEqual([flowDirection, reverseFlowDirection], [1, 0]);
+  const unknown = measure(['interface'], [{ frameDirection: 0 }, { direction: 1 }], ['eth0']);
+  assert.ok(!('flowDirection' in unknown) && !('reverseFlowDirection' in unknown));
+});
+
 test('MPLS label and interface of the first packet of each direction', () => {
   const packets: TestPacket[] = [
     { mpls: 0, iface: 1 },
