@@ -96,7 +96,7 @@ export class LabDaemon {
     });
   }
 
-  /** Comes back when it answers. @throws Error if it does not */
+  /** Comes back when it observes. @throws Error if it does not */
   static async start({ lab, netns, socket, args }: DaemonPlace): Promise<LabDaemon> {
     const [program, ...first] = rheoCommand('run', '--control-socket', socket);
     const child = lab.start(netns, program!, [...first, ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -104,8 +104,10 @@ export class LabDaemon {
     const deadline = performance.now() + START_MS;
     for (;;) {
       try {
-        (await daemon.connect()).close();
-        return daemon;
+        const { threads } = await daemon.ask((client) => client.call('health'));
+        if (threads.length > 0 && threads.every(({ state }) => state === 'running')) return daemon;
+        if (performance.now() > deadline) throw new Error(`the daemon does not observe: ${daemon.log}`);
+        await pause(START_POLL_MS);
       } catch (error) {
         if (child.exitCode !== null) throw new Error(`the daemon did not start: ${daemon.log}`);
         if (performance.now() > deadline) throw error;

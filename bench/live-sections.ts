@@ -22,6 +22,7 @@ const SOAK_SAMPLE_SECONDS = 10;
 const NAMES: Record<LiveProgram, string> = {
   none: 'nobody listens',
   rheo: 'rheo',
+  'rheo, eBPF': 'rheo --observe ebpf',
   tcpdump: 'tcpdump -w /dev/null',
   softflowd: 'softflowd',
 };

@@ -32,7 +32,7 @@ export interface LiveResult {
   run: LiveRun;
 }
 
-export type LiveProgram = 'none' | 'rheo' | 'tcpdump' | 'softflowd';
+export type LiveProgram = 'none' | 'rheo' | 'rheo, eBPF' | 'tcpdump' | 'softflowd';
 
 const FRAME_BYTES = [128, 1000] as const;
 const FLOWS = [1000, 100_000, 1_000_000] as const;
@@ -44,19 +44,23 @@ const MAX_FLOWS = 2_000_000;
 const QUIET_MS = 200;
 const MOST_QUIET_POLLS = 50;
 const START_MS = 10_000;
+/** In eBPF mode flows come out of the kernel's map so often. */
+const FETCHED_MS = 1500;
 
 /** A program that watches the right side. */
 interface Watcher {
   pid: number;
   /** Packets that it has taken so far. */
   taken(): Promise<number>;
+  /** Comes back when it has told itself of all that it has seen; absent: it does so at once. */
+  settled?(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Which of the programs can run here. */
 export function livePrograms(): LiveProgram[] {
   const peers = (['tcpdump', 'softflowd'] as const).filter((name) => hasProgram(name));
-  return ['none', 'rheo', ...peers];
+  return ['none', 'rheo', 'rheo, eBPF', ...peers];
 }
 
 /** All programs at all floods, in turn, so that what else the machine does falls on each alike. */
@@ -104,6 +108,7 @@ async function oneRun(program: LiveProgram, bytes: number, flows: number): Promi
     // Who runs for weeks is not measured cold. So slowly nobody loses anything, and the packets can be subtracted.
     const warm = { device: 'l0', bytes, flows: 1000, seconds: WARM_SECONDS, perSecond: WARM_PER_SECOND };
     await runFlood(lab, left, warm);
+    await watcher?.settled?.();
     const times = watcher === undefined ? undefined : await timesWhenQuiet(watcher.pid);
     const before = lab.counters(right, 'r0').receivedPackets;
     await runFlood(lab, left, { device: 'l0', bytes, flows, seconds: FLOOD_SECONDS });
@@ -118,6 +123,7 @@ async function oneRun(program: LiveProgram, bytes: number, flows: number): Promi
       threadUser: 0,
     };
     if (watcher === undefined || times === undefined) return run;
+    await watcher.settled?.();
     const after = await timesWhenQuiet(watcher.pid);
     const { all, busiest } = timeBetween(watcher.pid, times, after);
     const taken = (await watcher.taken()) - before;
@@ -156,15 +162,8 @@ type Start = (lab: Lab, netns: string, dir: string) => Promise<Watcher | undefin
 const START: Record<LiveProgram, Start> = {
   none: async () => undefined,
 
-  async rheo(lab, netns, dir) {
-    const args = ['-i', 'r0', '--max-flows', String(MAX_FLOWS), '--log-level', 'warn'];
-    const daemon = await LabDaemon.start({ lab, netns, socket: path.join(dir, 'control.sock'), args });
-    return {
-      pid: daemon.pid,
-      taken: async () => (await daemon.ask((client) => client.call('loss'))).decoded,
-      stop: async () => void (await daemon.stop()),
-    };
-  },
+  rheo: (lab, netns, dir) => startRheo(lab, netns, dir),
+  'rheo, eBPF': (lab, netns, dir) => startRheo(lab, netns, dir, '--observe', 'ebpf'),
 
   async tcpdump(lab, netns) {
     // As much of a ring and of each frame as rheo has by default.
@@ -206,6 +205,25 @@ const START: Record<LiveProgram, Start> = {
     };
   },
 };
+
+async function startRheo(lab: Lab, netns: string, dir: string, ...more: string[]): Promise<Watcher> {
+  const args = ['-i', 'r0', '--max-flows', String(MAX_FLOWS), '--log-level', 'warn', ...more];
+  const daemon = await LabDaemon.start({ lab, netns, socket: path.join(dir, 'control.sock'), args });
+  const taken = async (): Promise<number> => (await daemon.ask((client) => client.call('loss'))).decoded;
+  return {
+    pid: daemon.pid,
+    taken,
+    // What the kernel counts is fetched from there now and then.
+    settled: async () => {
+      let before = -1;
+      for (let now = await taken(); now !== before; now = await taken()) {
+        before = now;
+        await pause(more.length > 0 ? FETCHED_MS : QUIET_MS);
+      }
+    },
+    stop: async () => void (await daemon.stop()),
+  };
+}
 
 function sayings(child: ChildProcess): () => string {
   let text = '';

@@ -10,6 +10,10 @@ const FAN = 1 << STRIDE;
 const NODE_WORDS = 3 * FAN;
 const CHILDREN = 2;
 const VALUES = FAN;
+/** Look-ups in IPv6 skip these bits where they can: nearly all its prefixes have more. */
+const JUMP_BITS = 32;
+const JUMP_SLOT_BITS = 16;
+const JUMP_WORDS = 4;
 const PRESENT = 1;
 /** By the four bits of an address: the places in a node of the prefixes that cover it, a bit each. */
 const COVERING = Int32Array.from({ length: FAN }, (_, part) => {
@@ -41,42 +45,70 @@ export class PrefixTrie {
   /** Node 0 is never used. */
   private fresh = 1;
   private free = 0;
+  /** IPv6: by the first 32 bits the node for those behind them, as it was found; `JUMP_WORDS` of epoch, bits, node. */
+  private readonly jumps: Int32Array | undefined;
+  /** Goes up when a node is given back: what was found before does not count any more. 0 is in no slot that is used. */
+  private epoch = 1;
   /** Length of the prefix that the last look-up found. */
   matchedLength = 0;
 
   /** @param bytes memory that the nodes may take */
   constructor(bits: 32 | 128, bytes: number) {
     this.bits = bits;
+    this.jumps = bits === 128 ? new Int32Array(JUMP_WORDS << JUMP_SLOT_BITS) : undefined;
     this.mostNodes = Math.max(1024, Math.floor(bytes / (NODE_WORDS * 4)));
   }
 
   /** Memory of the trie in bytes. */
   get bytes(): number {
-    return this.nodes.byteLength + this.short.byteLength + this.best.byteLength * 2 + this.bestLength.byteLength;
+    return (
+      this.nodes.byteLength +
+      this.short.byteLength +
+      this.best.byteLength * 2 +
+      this.bestLength.byteLength +
+      (this.jumps?.byteLength ?? 0)
+    );
   }
 
   /** Value of the longest prefix that covers the address at `words[at]`; 0 if none does. Sets `matchedLength`. */
   find(words: Int32Array, at: number): number {
-    const { nodes, bits } = this;
+    const { jumps } = this;
+    if (jumps !== undefined) {
+      const slot = jumpSlot(words[at]);
+      if (jumps[slot] === this.epoch && jumps[slot + 1] === words[at]) {
+        const value = this.walk(words, at, jumps[slot + 2], JUMP_BITS);
+        if (value !== 0) return value;
+      }
+    }
     const head = words[at] >>> ROOT_BITS;
-    let length = this.bestLength[head];
-    let node = this.roots[head];
+    this.matchedLength = this.bestLength[head];
+    return this.walk(words, at, this.roots[head], ROOT_BITS) || this.best[head];
+  }
+
+  /** The same among the prefixes that begin in this node or below it; 0, and `matchedLength` as it was, if none covers it. */
+  private walk(words: Int32Array, at: number, from: number, depth: number): number {
+    const { nodes, bits, jumps } = this;
     // The value itself is read once, at the end: each look elsewhere waits for memory.
     let found = 0;
-    for (let depth = ROOT_BITS; node !== 0; depth += STRIDE) {
+    for (let node = from; node !== 0; depth += STRIDE) {
       const base = node * NODE_WORDS;
       const part = (words[at + (depth >>> 5)] >>> (32 - STRIDE - (depth & 31))) & (FAN - 1);
       const covering = nodes[base + PRESENT] & COVERING[part];
       if (covering !== 0) {
         const place = 31 - Math.clz32(covering);
         found = base + VALUES + place;
-        length = depth + 31 - Math.clz32(place);
+        this.matchedLength = depth + 31 - Math.clz32(place);
       }
       if (depth + STRIDE >= bits) break;
       node = nodes[base + CHILDREN + part];
+      if (depth === JUMP_BITS - STRIDE && jumps !== undefined && node !== 0) {
+        const slot = jumpSlot(words[at]);
+        jumps[slot] = this.epoch;
+        jumps[slot + 1] = words[at];
+        jumps[slot + 2] = node;
+      }
     }
-    this.matchedLength = length;
-    return found === 0 ? this.best[head] : nodes[found];
+    return found === 0 ? 0 : nodes[found];
   }
 
   /** Value of exactly this prefix; 0 if there is none. */
@@ -271,9 +303,15 @@ export class PrefixTrie {
 
   /** Gives back a node that is empty. */
   private give(node: number): void {
+    this.epoch++;
     this.nodes[node * NODE_WORDS + CHILDREN] = this.free;
     this.free = node;
   }
+}
+
+/** Where in `jumps` these 32 bits stand. */
+function jumpSlot(word: number): number {
+  return (Math.imul(word, 0x9e3779b1) >>> (32 - JUMP_SLOT_BITS)) * JUMP_WORDS;
 }
 
 /** Place in the root's heap of the first `length` bits of 16. */

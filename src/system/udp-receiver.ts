@@ -26,6 +26,14 @@ const ANSWER_BYTES = 1024;
 const ID = HEADER + 8;
 
 /**
+ * What the kernel counts against a receive buffer for a datagram of so many bytes, at the most: room for headers and
+ * administration, and sizes rounded up to a power of two.
+ */
+function bufferBytes(payload: number): number {
+  return 2 * payload + 1024;
+}
+
+/**
  * The receive buffer of the UDP socket on this machine that gets what one of ours sends: the kernel is asked for it
  * (sock_diag(7), a few µs), as nothing else pushes back on UDP.
  */
@@ -60,7 +68,7 @@ export class UdpReceiver {
     head.fill(0xffffffff, (ID + 40) / 4);
     this.fd = check('socket', this.libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     try {
-      this.room();
+      this.room(0);
     } catch (error) {
       this.close();
       throw error;
@@ -68,11 +76,11 @@ export class UdpReceiver {
   }
 
   /**
-   * Bytes that the socket can take now, as the kernel counts them: with what it needs for each datagram besides the payload.
-   * At least 1 while its queue is empty, as one datagram always fits. Infinity where nobody listens: sending tells that.
+   * How many datagrams of up to `payload` bytes the socket can take now; at least 1 while its queue is empty, as one always
+   * fits. Infinity where nobody listens: sending tells that.
    * @throws SystemError
    */
-  room(): number {
+  room(payload: number): number {
     const { words, halves } = this;
     check('send', this.libc.send(this.fd, this.request, this.request.length, 0));
     const length = check('recv', this.libc.recv(this.fd, this.answer, ANSWER_BYTES, MSG_DONTWAIT));
@@ -89,7 +97,8 @@ export class UdpReceiver {
         if (size < 4) break;
         if (halves[at / 2 + 1] === INET_DIAG_SKMEMINFO && size >= 12) {
           const waiting = words[at / 4 + 1 + SK_MEMINFO_RMEM_ALLOC];
-          return Math.max(waiting === 0 ? 1 : 0, words[at / 4 + 1 + SK_MEMINFO_RCVBUF] - waiting);
+          const free = words[at / 4 + 1 + SK_MEMINFO_RCVBUF] - waiting;
+          return Math.max(waiting === 0 ? 1 : 0, Math.floor(free / bufferBytes(payload)));
         }
         at += (size + 3) & ~3;
       }

@@ -104,7 +104,7 @@ export class DatagramBatch {
   }
 
   /** Length in bytes of the next one to go. */
-  get nextBytes(): number {
+  private get nextBytes(): number {
     return this.lengths[this.done * (IOVEC / 4) + LENGTH_WORD];
   }
 

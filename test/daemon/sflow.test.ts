@@ -158,6 +158,8 @@ test('a target that a reload adds gets samples, one that it removes gets none an
   await Promise.all([to(...urls), daemon.service.loss().then(({ imbalance }) => assert.deepEqual(imbalance, []))]);
   await until(() => two.flows.length > 200, 'samples of the second one');
   await to(urls[1]);
+  const chosen = daemon.exporting.samplers(0).map(({ oneIn }) => oneIn);
+  assert.deepEqual(chosen, [51], 'nothing is chosen for it any more');
   const loss = await daemon.service.loss();
   assert.deepEqual(loss.imbalance, []);
   const gone = loss.targets.find(({ url }) => url === urls[0])!;

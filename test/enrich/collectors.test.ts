@@ -1,4 +1,4 @@
-/** What enrichment adds, as other programs read it: nfcapd and nfdump, DuckDB; and through a daemon with BIRD as its neighbour. */
+/** What enrichment adds, as other programs read it: nfcapd and nfdump, DuckDB. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';

@@ -31,6 +31,7 @@ function makeCable(lab: Lab, netns: string): void {
 }
 
 async function start(
+  t: TestContext,
   config: ConfigInput,
   options: Partial<DaemonOptions>,
 ): Promise<{ daemon: Daemon; log: string[]; target: MemoryTarget }> {
@@ -43,6 +44,8 @@ async function start(
     log: (level, message) => log.push(`${level}: ${message}`),
     ...options,
   });
+  // Threads of a test that failed would keep its process alive.
+  t.after(() => daemon.exitNow());
   await daemon.start();
   return { daemon, log, target };
 }
@@ -74,7 +77,7 @@ test('every system call of a shard fails again and again: the daemon lives, says
     control: words.buffer as SharedArrayBuffer,
   };
   const url = new URL('./faulty-source.js', import.meta.url).href;
-  const { daemon, log } = await start({}, { clock, source: { kind: 'module', url, options } });
+  const { daemon, log } = await start(t, {}, { clock, source: { kind: 'module', url, options } });
   const before = descriptors().length;
   let seen = 0;
   for (const [number, call] of CALLS.entries()) {
@@ -125,6 +128,7 @@ test('the main thread stands still for 2 s while packets come: none is lost, tho
   const netns = lab.netns('still');
   makeCable(lab, netns);
   const { daemon, target } = await start(
+    t,
     { interfaces: 'd0', netns, idleTimeout: '1s', timeouts: { single: '200ms' } },
     {},
   );
@@ -170,6 +174,7 @@ test('the main thread stands still until records have no room: packets go on, an
     { packets: 3_000_000, flows: 1 << 18, rate: 300_000 },
     { maxFlows: 1 << 18, timeouts: { udp: '250ms', single: '250ms' } },
   );
+  t.after(() => daemon.exitNow());
   await daemon.start();
   const pause = new Int32Array(new SharedArrayBuffer(4));
   const begun = performance.now();
@@ -196,7 +201,7 @@ test('a namespace vanishes and another one gets its name: that is observed, by i
   t.after(() => lab.close());
   const netns = lab.netns('again');
   makeCable(lab, netns);
-  const { daemon, log } = await start({ interfaces: 'd*', netns, ring: RING }, {});
+  const { daemon, log } = await start(t, { interfaces: 'd*', netns, ring: RING }, {});
   const send = async (port: number): Promise<void> => {
     const { packets } = await balanced(daemon, 'before');
     const sender = new RawSender(netnsPath(netns), 'e0');

@@ -188,6 +188,28 @@ test('nothing is lost while maps are exchanged, and each record is right', { ski
   assert.ok(capture.seen.length < 0.7 * all, 'packets are gathered');
 });
 
+test('a flow that goes on, map after map', { skip, timeout: 30_000 }, async (t) => {
+  const { lab, left, right } = twoHosts();
+  t.after(() => lab.close());
+  const capture = await Counted.open(t, { interfaces: ['r0'], netns: right });
+  const sender = new RawSender(left, 'l0');
+  t.after(() => sender.close());
+  // Each map is filled again with records of the same flows in the same places, where old ones still lie.
+  for (let round = 1; round <= 5; round++) {
+    for (const port of [1, 2, 1]) assert.ok(sender.send(frame(port)));
+    await until(`round ${round}`, () => capture.packets >= 3 * round);
+  }
+  const [r0] = await capture.end();
+  assert.deepEqual([r0.packets, r0.dropped], [15, 0]);
+  assert.deepEqual(
+    capture.seen.map(({ port, packets }) => [port, packets]),
+    Array.from({ length: 5 }, () => [
+      [1, 2],
+      [2, 1],
+    ]).flat(),
+  );
+});
+
 test('a map that is full: what it does not take is counted as dropped', { skip, timeout: 30_000 }, async (t) => {
   const { lab, left, right } = twoHosts();
   t.after(() => lab.close());

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, read, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -207,6 +207,30 @@ test('Ctrl-C ends a dump', async () => {
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
   assert.ok(code === 130 || signal === 'SIGINT', `${code} ${signal}`);
 });
+
+for (const words of [
+  ['flows', '--limit', '10000', '--json', '-w', '10ms'],
+  ['subscribe', 'records', '--json'],
+  ['dump-flows'],
+]) {
+  test(`Ctrl-C ends ctl ${words.join(' ')} while its pipe is full`, async () => {
+    const fifo = folder.file(`fifo-${words[0]}`);
+    execFileSync('mkfifo', [fifo]);
+    // Both ends in one, so that nobody waits for the other side.
+    const fd = openSync(fifo, 'r+');
+    const child = start(['ctl', '--control-socket', socket, ...words], { stdio: ['ignore', fd, 'pipe'] });
+    const exited = once(child, 'exit');
+    const byte = Buffer.alloc(1);
+    // It has begun; the rest finds no room.
+    await new Promise<void>((resolve, reject) =>
+      read(fd, byte, 0, 1, null, (error) => (error ? reject(error) : resolve())),
+    );
+    child.kill('SIGINT');
+    const [code, signal] = (await exited) as [number | null, string | null];
+    assert.ok(code === 130 || signal === 'SIGINT', `${code} ${signal}`);
+    closeSync(fd);
+  });
+}
 
 test('the interval of --watch may be left out', () => {
   const command = findCommand('ctl')!;

@@ -67,12 +67,12 @@ export async function runCtl({ values, operands, rest }: ParsedArguments): Promi
     color: screen.color,
     names: new NameBook(!values.has('no-names')),
   };
-  const output = new Output(1, 'standard output');
+  const output = Output.patient(1, 'standard output');
   const redraw = everyMs !== undefined && screen.outputIsTerminal && !json;
   const abort = new AbortController();
   // Ctrl-C is how a watch ends; a second one ends the process as if nobody listened.
   const interrupt = (): void => abort.abort();
-  process.once('SIGINT', interrupt);
+  if (action.interruptible !== true) process.once('SIGINT', interrupt);
   let client: Client | undefined;
   try {
     client = await connect(connectOptions(values));
@@ -88,6 +88,7 @@ export async function runCtl({ values, operands, rest }: ParsedArguments): Promi
               const text = json ? `${jsonOf(answer)}\n` : await action.show?.(answer as never, style);
               const between = everyMs === undefined || json ? '' : redraw ? HOME_AND_CLEAR : '\n';
               output.text(redraw ? between + text : text + between);
+              await output.drain();
               return !output.closed;
             },
             abort.signal,
@@ -95,6 +96,8 @@ export async function runCtl({ values, operands, rest }: ParsedArguments): Promi
     const interrupted = new Promise<'interrupted'>((resolve) => {
       abort.signal.addEventListener('abort', () => {
         open.close();
+        // What its reader has not taken is not waited for.
+        output.closed = true;
         resolve('interrupted');
       });
     });

@@ -13,6 +13,8 @@ export interface Action {
   readonly show?: (answer: never, style: ViewStyle) => string | Promise<string>;
   /** Writes as long as there is something to write and somebody who reads. In place of `ask`. */
   readonly stream?: (client: Client, output: Output, json: boolean, style: ViewStyle) => Promise<void>;
+  /** The system may end it at Ctrl-C in the middle of anything, also while it waits for a pipe that nobody reads. */
+  readonly interruptible?: boolean;
   /** False if it makes no sense to ask again and again. */
   readonly watchable: boolean;
 }

@@ -18,9 +18,11 @@ export function dumpFlows(filter: string | undefined, binary: boolean): Action {
   }
   return {
     watchable: false,
+    interruptible: true,
     async stream(client: Client, output): Promise<void> {
       for await (const piece of client.dump({ filter, format: binary ? 'binary' : 'ndjson' })) {
         output.write(piece, piece.length);
+        await output.drain();
         if (output.closed) return;
       }
     },
@@ -59,6 +61,7 @@ export function subscribe(what: SubscriptionName): Action {
       let told = 0;
       for await (const event of subscription) {
         output.text(json ? eventJson(event) : eventText(event, style));
+        await output.drain();
         if (output.closed) return;
         if (subscription.dropped > told) {
           process.stderr.write(`rheo: ${subscription.dropped - told} events were dropped: this reader was too slow\n`);

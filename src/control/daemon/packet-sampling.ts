@@ -12,13 +12,17 @@ import type { Targets } from './targets.js';
 const FETCH_MS = 100;
 /** Whether counters are due is looked at so often, in ms. */
 const POLL_MS = 1000;
+/** Counters that cannot be read, or lack an interface, are opened again at most so often: the namespace may be another one. */
+const REOPEN_MS = 10_000;
+
+type Links = ReturnType<LinkCounterReader['read']>;
 
 export interface PacketSamplingOptions {
   readonly clock: DaemonClock;
   readonly targets: Targets;
   readonly interfaces: InterfaceTable;
   /** Opens the kernel's counters; undefined: the source has no real interfaces. */
-  readonly openCounters: (() => Promise<LinkCounterReader>) | undefined;
+  readonly openCounters: (() => Promise<Pick<LinkCounterReader, 'read' | 'close'>>) | undefined;
   /** The kernel counts flows and hands no packets out. */
   readonly countedByKernel: boolean;
   /** Whole numbers of 32 bits that nobody can guess. */
@@ -31,8 +35,9 @@ export class PacketSampling {
   private readonly options: PacketSamplingOptions;
   private readonly road: SampleRoad;
   private readonly polls = new Map<Target, { nextMs: number }>();
-  private reader: LinkCounterReader | undefined;
+  private reader: Pick<LinkCounterReader, 'read' | 'close'> | undefined;
   private cancel: (() => void)[] = [];
+  private openedAt = 0;
   private failed: string | undefined;
 
   constructor(options: PacketSamplingOptions) {
@@ -76,12 +81,13 @@ export class PacketSampling {
   }
 
   private async openReader(): Promise<void> {
-    const { openCounters } = this.options;
+    const { openCounters, clock } = this.options;
     if (this.reader !== undefined || this.polls.size === 0 || openCounters === undefined) return;
+    this.openedAt = clock.monotonicMs();
     try {
       const reader = await openCounters();
-      // Nobody may want it any more.
-      if (this.cancel.length > 0) this.reader = reader;
+      // Nobody may want it any more, or somebody was faster.
+      if (this.cancel.length > 0 && this.reader === undefined) this.reader = reader;
       else reader.close();
     } catch (error) {
       this.complain(error);
@@ -140,15 +146,10 @@ export class PacketSampling {
     const { clock, interfaces } = this.options;
     const now = clock.monotonicMs();
     const due = [...this.polls].filter(([, { nextMs }]) => now >= nextMs);
-    if (this.reader === undefined || due.length === 0) return;
-    let links: ReturnType<LinkCounterReader['read']>;
-    try {
-      links = this.reader.read();
-      this.failed = undefined;
-    } catch (error) {
-      this.complain(error);
-      return;
-    }
+    if (due.length === 0) return;
+    const links = this.readLinks();
+    if (links === undefined || interfaces.list.some((one) => isReal(one) && !links.has(one.name))) this.reopen(now);
+    if (links === undefined) return;
     for (const [target, poll] of due) {
       const { pollingMs } = target.samples!.wish;
       // On the beat, unless whole beats were missed.
@@ -161,6 +162,24 @@ export class PacketSampling {
       }
     }
     this.options.targets.flushSamples();
+  }
+
+  private readLinks(): Links | undefined {
+    try {
+      const links = this.reader?.read();
+      if (links !== undefined) this.failed = undefined;
+      return links;
+    } catch (error) {
+      this.complain(error);
+      return undefined;
+    }
+  }
+
+  private reopen(now: number): void {
+    if (now - this.openedAt < REOPEN_MS) return;
+    this.reader?.close();
+    this.reader = undefined;
+    void this.openReader();
   }
 
   private complain(error: unknown): void {

@@ -6,8 +6,8 @@ import type { ByteWriter, ParquetWriter } from 'hyparquet-writer';
  * Format: parquet.apache.org/docs/file-format, parquet.thrift, Encodings.md.
  */
 
-export type ColumnChunk = ParquetWriter['row_groups'][number]['columns'][number];
-export type Compress = (bytes: Uint8Array) => Uint8Array;
+type ColumnChunk = ParquetWriter['row_groups'][number]['columns'][number];
+type Compress = (bytes: Uint8Array) => Uint8Array;
 
 /** The values of one column of a row group. */
 export interface ColumnValues {

@@ -12,14 +12,6 @@ const BATCH_BYTES = 256 * 1024;
 /** A receiver whose buffer is full is looked at again so soon. */
 const LOOK_AGAIN_MS = 1;
 
-/**
- * What the kernel counts against a receive buffer for a datagram of so many bytes, at the most: room for headers and
- * administration, and sizes rounded up to a power of two.
- */
-function bufferBytes(payload: number): number {
-  return 2 * payload + 1024;
-}
-
 /** What is told of a socket that failed. */
 export function lostError(peer: HostPort, error: Error): Error {
   const { code } = error as NodeJS.ErrnoException;
@@ -162,16 +154,13 @@ export class UdpBatchConnection implements Connection {
   /** Datagrams that the receiver has room for; all of them where it cannot be known. */
   #room(): number {
     const { done, count } = this.#batch;
-    let room: number;
     try {
-      room = this.#receiver?.room() ?? Number.POSITIVE_INFINITY;
+      return Math.min(count - done, this.#receiver?.room(this.maxMessageBytes) ?? count);
     } catch {
       this.#receiver?.close();
       this.#receiver = undefined;
       return count - done;
     }
-    if (room === 0) return 0;
-    return Math.min(count - done, Math.max(1, Math.floor(room / bufferBytes(this.#batch.nextBytes))));
   }
 
   /** The kernel's queue is full: Node waits until it takes a datagram. */

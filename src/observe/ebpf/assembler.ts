@@ -1,4 +1,4 @@
-/** Registers of eBPF (RFC 9669 §2): r0 result, r1–r5 arguments, r6–r9 kept over calls, fp the end of 512 bytes of stack. */
+/** Registers of eBPF (RFC 9669 §2): r0 result, r1–r5 arguments, r6–r9 kept over calls, fp the end of the stack. */
 export const Reg = { r0: 0, r1: 1, r2: 2, r3: 3, r4: 4, r5: 5, r6: 6, r7: 7, r8: 8, r9: 9, fp: 10 } as const;
 export type Reg = (typeof Reg)[keyof typeof Reg];
 

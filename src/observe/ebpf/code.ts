@@ -69,7 +69,7 @@ export class Code {
     this.out.aluImm('add', to, at);
   }
 
-  /** Adds to one of the counters that r0 points to. They are of this CPU alone, and programs do not interrupt each other there. */
+  /** Adds one to a counter. Counters are of this CPU alone, and programs do not interrupt each other there. */
   increment(counters: Reg, counter: number): void {
     const { out } = this;
     out.load(8, r1, counters, counter);

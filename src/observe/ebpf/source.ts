@@ -17,7 +17,7 @@ import { MAX_SLOTS, type SlotCounts, Tables } from './tables.js';
 
 /** The kernel counts at the most so long into one map: the longer, the more packets are in one record. */
 const INTERVAL_MS = 1000;
-/** How full its map is, is looked at so often. It is exchanged when it is that full, or would be after so many looks more. */
+/** How full its map is, is looked at so often. It is exchanged when it is that full, or would be in so many looks. */
 const LOOK_MS = 50;
 const LOOKS_AHEAD = 4;
 const FULL_ENOUGH = 3 / 4;
