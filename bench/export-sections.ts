@@ -147,7 +147,7 @@ function ratio(value: number, limit: number, kind: 'least' | 'most'): [string, s
 }
 
 export function encodersSection({ rounds, told }: Bench): Section {
-  const title = 'Encoders by themselves: records in memory into messages, one core';
+  const title = 'Encoders by themselves: records in memory into messages, by processor time';
   const args = [path.join(BENCH_FOLDER, 'encoders.js'), '--json', String(rounds + 2)];
   const ran = spawnSync(process.execPath, args, { encoding: 'utf8' });
   if (ran.status !== 0) return failed('encoders', title, ran.stderr.trim());

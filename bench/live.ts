@@ -36,8 +36,8 @@ export type LiveProgram = 'none' | 'rheo' | 'rheo, eBPF' | 'tcpdump' | 'softflow
 
 const FRAME_BYTES = [128, 1000] as const;
 const FLOWS = [1000, 100_000, 1_000_000] as const;
-const FLOOD_SECONDS = 3;
-const WARM_SECONDS = 1;
+const FLOOD_SECONDS = 2;
+const WARM_SECONDS = 0.5;
 const WARM_PER_SECOND = 150_000;
 const MAX_FLOWS = 2_000_000;
 /** A program has done its work when it used no processor for so long. */

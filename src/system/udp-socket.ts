@@ -94,10 +94,14 @@ export class DatagramBatch {
     }
   }
 
-  /** Copies one more; `count` must be below `capacity`. */
+  /**
+   * Copies one more; `count` must be below `capacity`.
+   * @throws RangeError for one that has no place
+   */
   add(datagram: Uint8Array): void {
-    const { count } = this;
-    this.bytes.set(datagram, count * this.slotBytes);
+    const { count, slotBytes } = this;
+    if (count >= this.capacity || datagram.length > slotBytes) throw new RangeError('no room for the datagram');
+    this.bytes.set(datagram, count * slotBytes);
     // The lower half of iov_len; which half comes first is the machine's own matter.
     this.lengths[count * (IOVEC / 4) + LENGTH_WORD] = datagram.length;
     this.count = count + 1;

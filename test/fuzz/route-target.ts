@@ -240,7 +240,7 @@ function target(
   return {
     name,
     about,
-    tries: 1000,
+    tries: 400,
     make,
     parts,
     run(bytes) {

@@ -112,6 +112,7 @@ export class UdpBatchConnection implements Connection {
 
   retry(): void {
     this.#flush();
+    this.#settle();
   }
 
   async close(): Promise<void> {
