@@ -32,6 +32,11 @@ export function threadTimes(pid: number): Map<number, ThreadTime> {
   return times;
 }
 
+/** Time for which a thread could have run, but others did, in ms (Documentation/scheduler/sched-stats of the kernel). */
+export function waitedMs(pid: number, thread: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+}
+
 /** What was used between two looks: by the whole process, and by its busiest thread but the main one. */
 export function timeBetween(
   pid: number,

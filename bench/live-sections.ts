@@ -72,17 +72,28 @@ export async function pausesSection({ told }: Bench): Promise<Section> {
       const phases = await measurePauses({ ...options, told });
       for (const phase of phases) rows.push(pauseCells(options.flows, phase));
     }
-    const head = ['flows', 'what happens', 'longest gap ms', 'answer begins ms', 'whole ms', 'packets', 'lost', 'MiB'];
+    const head = [
+      'flows',
+      'what happens',
+      'longest gap ms',
+      'waited for a core ms',
+      'answer begins ms',
+      'whole ms',
+      'packets',
+      'lost',
+      'MiB',
+    ];
     return { head, rows };
   });
 }
 
 function pauseCells(flows: number, phase: Phase): string[] {
-  const { longestGapMs, answerBeganMs, answerMs, packets, dropped, recordsDropped } = phase;
+  const { longestGapMs, waitedMs, answerBeganMs, answerMs, packets, dropped, recordsDropped } = phase;
   return [
     `${flows / 1e6} M`,
     phase.name,
     verdict(longestGapMs.toFixed(1), longestGapMs <= MOST_GAP_MS),
+    waitedMs.toFixed(1),
     answerBeganMs === undefined ? '' : answerBeganMs.toFixed(1),
     answerMs === undefined ? '' : answerMs.toFixed(0),
     packets.toLocaleString('en-GB'),

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Client } from '../src/rpc/client.js';
 import { type Lab, twoHosts } from '../test/support/netns.js';
-import { LabDaemon, pause, residentMiB, runFlood, type ThreadTime, threadTimes } from './lab-daemon.js';
+import { LabDaemon, pause, residentMiB, runFlood, type ThreadTime, threadTimes, waitedMs } from './lab-daemon.js';
 import { median } from './measure.js';
 
 export interface Phase {
@@ -19,6 +19,8 @@ export interface Phase {
   flowsAfter: number;
   /** Longest time between two looks at the ring, in ms. */
   longestGapMs: number;
+  /** How long the thread waited for a core in all: pauses that are not its own doing lie in there. */
+  waitedMs: number;
   /** Until the answer began, and until it was complete, in ms; of a phase that asks something. */
   answerBeganMs: number | undefined;
   answerMs: number | undefined;
@@ -110,6 +112,8 @@ class Pauses {
   private readonly netns: string;
   private readonly daemon: LabDaemon;
   private readonly client: Client;
+  /** The thread with the packets. */
+  private thread = 0;
 
   constructor(options: PausesOptions, lab: Lab, netns: string, daemon: LabDaemon, client: Client) {
     this.options = options;
@@ -125,10 +129,11 @@ class Pauses {
     // The program is warm when it is looked at.
     const before = threadTimes(this.daemon.pid);
     await this.flood(1000, 2, perSecond);
-    if (!preferThreads(this.daemon.pid, busiestThread(this.daemon.pid, before))) {
+    this.thread = busiestThread(this.daemon.pid, before);
+    if (!preferThreads(this.daemon.pid, this.thread)) {
       this.options.told('no real-time priority here: pauses are also those that other programs make');
     }
-    await this.phase('flows begin', () => this.flood(flows, fillSeconds, fillPerSecond));
+    await this.phase('flows begin', () => this.fill(fillSeconds));
     await this.phase('flows go on', () => this.flood(flows, 3, perSecond));
     await this.asked('version', (client) => repeated(() => timed(client.call('version'))));
     await this.asked('health', (client) => repeated(() => timed(client.call('health'))));
@@ -143,7 +148,7 @@ class Pauses {
     await this.asked('dump, binary', (client) => read(client, 'binary'));
     await this.asked('dump, NDJSON', (client) => read(client, 'ndjson'));
     await this.asked('all end: expire', async (client) => timed(client.call('expire', {})));
-    await this.phase('flows begin again', () => this.flood(flows, fillSeconds, fillPerSecond));
+    await this.phase('flows begin again', () => this.fill(fillSeconds));
     await this.asked('all end: timeouts set to 1 s', async (client) => {
       const idle = { single: 1000, udp: 1000 };
       const asked = await timed(client.call('setTimeouts', { idle }));
@@ -176,6 +181,16 @@ class Pauses {
     return undefined;
   }
 
+  /** All flows, one packet each or a few; again and for longer where the sender was too slow. */
+  private async fill(seconds: number): Promise<undefined> {
+    const { flows, fillPerSecond } = this.options;
+    for (let times = 1; times <= 4; times *= 2) {
+      await this.flood(flows, seconds * times, fillPerSecond);
+      if ((await this.flowsNow()) >= flows) break;
+    }
+    return undefined;
+  }
+
   private async flowsNow(): Promise<number> {
     return (await this.client.call('health')).threads.reduce((sum, { flows }) => sum + flows, 0);
   }
@@ -188,7 +203,9 @@ class Pauses {
     let longestGapMs = 0;
     // Whoever asks `health` meanwhile takes the longest gap: so it is kept from the metrics, which have their own.
     await client.call('metrics');
+    const waitedBefore = waitedMs(this.daemon.pid, this.thread);
     const asked = await work();
+    const waited = waitedMs(this.daemon.pid, this.thread) - waitedBefore;
     const metrics = await client.call('metrics');
     longestGapMs = Number(/^rheo_shard_longest_gap_seconds\{[^}]*\} (\S+)$/m.exec(metrics)?.[1]) * 1000;
     const after = await client.call('loss');
@@ -197,6 +214,7 @@ class Pauses {
       flowsBefore: before.flows.live,
       flowsAfter: after.flows.live,
       longestGapMs,
+      waitedMs: waited,
       answerBeganMs: asked?.began,
       answerMs: asked?.ended,
       packets: after.packets - before.packets,
@@ -209,7 +227,7 @@ class Pauses {
       asked === undefined ? '' : `, answer after ${asked.began.toFixed(1)} ms, whole ${asked.ended.toFixed(0)} ms`;
     this.options.told(
       `${name}: ${phase.flowsBefore} → ${phase.flowsAfter} flows in ${((performance.now() - started) / 1000).toFixed(1)} s, ` +
-        `${phase.packets} packets, longest gap ${longestGapMs.toFixed(1)} ms${answer}, ${phase.dropped} packets and ` +
+        `${phase.packets} packets, longest gap ${longestGapMs.toFixed(1)} ms (waited ${waited.toFixed(1)} for a core)${answer}, ${phase.dropped} packets and ` +
         `${phase.recordsDropped} records dropped, ${phase.residentMiB.toFixed(0)} MiB`,
     );
   }

@@ -133,6 +133,7 @@ class Soak {
 
     this.collectors(true);
     if (this.variant !== 0) await ACTIONS.reload!(this);
+    await this.settled();
     await this.backAt(before);
     const after = descriptors(this.daemon.pid);
     await this.sample();

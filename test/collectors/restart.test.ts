@@ -15,9 +15,11 @@ import { exportContext, manyRecords, until } from '../support/export-context.js'
 import { hasProgram } from '../support/programs.js';
 import { Relay } from '../support/relay.js';
 import { nfdumpSums, pmacctSums } from '../support/site.js';
+import { udpQueueEmpty } from '../support/udp-queue.js';
 
 interface Collector {
   readonly child: ChildProcess;
+  readonly port: number;
   /** Packets and bytes that it has stored; undefined while it has not stored any. */
   readonly sums: () => Promise<{ packets: number; bytes: number }>;
 }
@@ -54,7 +56,7 @@ async function begin(t: TestContext, program: string, port: number, folder: stri
   await until(`${program} listens`, () =>
     ['udp', 'udp6'].some((kind) => readFileSync(`/proc/net/${kind}`, 'utf8').includes(PORT_HEX(port))),
   );
-  return { child, sums };
+  return { child, port, sums };
 }
 
 /** Sum of packets and bytes of `manyRecords(count, from)`, of both directions. */
@@ -80,13 +82,13 @@ async function freePort(): Promise<number> {
 /** Stops a collector when it has read all: what it has stored then. nfcapd stores when it ends, nfacctd before. */
 async function end(
   program: string,
-  { child, sums }: Collector,
+  { child, port, sums }: Collector,
   packets: number,
 ): Promise<{ packets: number; bytes: number }> {
   let last = { packets: 0, bytes: 0 };
-  if (program === 'nfcapd') await sleep(300);
+  if (program === 'nfcapd') await udpQueueEmpty(port);
   else {
-    for (let tries = 0; tries < 200 && last.packets < packets; tries++) {
+    for (let tries = 0; tries < 600 && last.packets < packets; tries++) {
       await sleep(50);
       last = await sums();
     }

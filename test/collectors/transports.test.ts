@@ -17,6 +17,7 @@ import { netnsMissing } from '../support/netns.js';
 import { hasProgram } from '../support/programs.js';
 import { projectRoot } from '../support/shared.js';
 import { nfcapdTold, nfdumpSums, Site, TRAFFIC_FLOWS, truth } from '../support/site.js';
+import { udpQueueEmpty } from '../support/udp-queue.js';
 
 const SAMPLE = path.join(projectRoot, 'samples/house.pcapng');
 
@@ -217,7 +218,7 @@ test('spread: each record to one of two nfcapd, which both can read them', {
   for (let from = 0; from < count; from += 300) await target.write(manyRecords(300, from));
   target.tick(Date.now());
   await until('all is sent', () => target.counters.sent === count);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  for (const { port } of collectors) await udpQueueEmpty(port);
   const sums = { flows: 0, packets: 0, bytes: 0 };
   for (const { own, child, closed, said } of collectors) {
     child.kill('SIGTERM');

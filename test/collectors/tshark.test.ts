@@ -127,9 +127,8 @@ describe('tshark', { skip: hasProgram('tshark') ? false : 'tshark is missing' },
   for (const [scheme, query, flags] of WAYS) {
     test(`${scheme}://${query} ${flags.join(' ')}`, { timeout: 60_000 }, async () => {
       const messages = scheme === 'ipfix+tcp' ? await stream(query, flags) : await datagrams(scheme, query, flags);
-      assert.equal(tshark(messages, 9994, '-q', '-z', 'expert').trim(), '');
       const text = tshark(messages, 9994, '-V');
-      assert.doesNotMatch(text, /malformed|no template found|unexpected/i);
+      assert.doesNotMatch(text, /expert info|malformed|no template found|unexpected/i);
       const unknown = text.split('\n').filter((line) => /unknown/i.test(line) && !NEWER.test(line));
       assert.deepEqual(unknown, []);
       // Every record is read, not only passed over: the two that the sample has at the least in each way.

@@ -43,6 +43,7 @@ function pmacct(context: TestContext, pcap: string): { told: string; packets: nu
     'print_output: json',
     `print_output_file: ${output}`,
     'print_refresh_time: 1',
+    'print_output_file_append: true',
     'sfacctd_renormalize: true',
   ];
   writeFileSync(path.join(folder, 'conf'), lines.join('\n'));

@@ -162,7 +162,7 @@ export class Site {
 }
 
 /** What a daemon wrote of its traffic, and its own accounts. */
-export interface Truth {
+interface Truth {
   readonly summary: LastSummary;
   readonly flows: number;
   /** Of both directions. */
@@ -212,7 +212,7 @@ export function pmacctSums(file: string): { flows: number; packets: number; byte
   return { flows: new Set(keys).size, packets: sum('packets'), bytes: sum('bytes') };
 }
 
-export interface NfdumpSums {
+interface NfdumpSums {
   readonly flows: number;
   readonly packets: number;
   readonly bytes: number;
