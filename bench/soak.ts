@@ -252,7 +252,8 @@ class Soak {
   private async settled(): Promise<void> {
     for (let waited = 0; waited < MOST_SETTLE_MS; waited += POLL_MS) {
       const { targets } = await this.ask((client) => client.call('health'));
-      if (targets.every(({ state }) => state === 'up')) break;
+      // Those that a reload took away stay in the list.
+      if (targets.every(({ state }) => state === 'up' || state === 'closed')) break;
       await pause(POLL_MS);
     }
     await pause(SETTLE_MS);

@@ -19,8 +19,8 @@ import { connectStream } from './transport/stream.js';
 import { connectUdp } from './transport/udp.js';
 
 const QUEUE_BYTES = 32 * 2 ** 20;
-/** Path that nearly every network has, tunnels included; headers of IPv6 and UDP take 48 bytes of it. */
-const DEFAULT_MTU = 1448;
+/** What every path of IPv6 takes (RFC 8200 §5), tunnels included; headers of IPv6 and UDP take 48 bytes of it. */
+const DEFAULT_MTU = 1280;
 const HEADERS = 48;
 /** Messages on streams: long enough to carry few headers, short enough not to wait long for company. */
 const STREAM_MESSAGE_BYTES = 16 * 1024;

@@ -7,6 +7,12 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_BINDTODEVICE = 25;
+/** Never fragment: what is too long for the path is refused with EMSGSIZE (ip(7), ipv6(7)). */
+const DO_NOT_FRAGMENT = {
+  4: { level: 0, option: 10 },
+  6: { level: 41, option: 23 },
+} as const;
+const PMTUDISC_DO = Buffer.from(Int32Array.of(2).buffer);
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const PAGE = 4096;
@@ -34,7 +40,7 @@ export function canSendBatches(): boolean {
 }
 
 /**
- * A UDP socket that does not block, for `dgram`'s `bind({ fd })`, which closes it.
+ * A UDP socket that does not block and whose datagrams are not fragmented, for `dgram`'s `bind({ fd })`, which closes it.
  * @returns its file descriptor
  * @throws SystemError where the address or the interface is missing, or the right to bind to it
  */
@@ -42,6 +48,8 @@ export function openUdpSocket(family: 4 | 6, { source, device }: UdpSocketOption
   const c = libc();
   const fd = check('socket', c.socket(family === 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   try {
+    const { level, option } = DO_NOT_FRAGMENT[family];
+    check('IP_MTU_DISCOVER', c.setsockopt(fd, level, option, PMTUDISC_DO, PMTUDISC_DO.length));
     if (device !== undefined) {
       const name = Buffer.from(`${device}\0`);
       const bound = c.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length);

@@ -1,13 +1,12 @@
 /** The lines of docs/collectors/pmacct.md, as they stand there: `rheo run` at one end of a cable, pmacct's at the other. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Page } from '../support/documents.js';
-import { until } from '../support/export-context.js';
 import { netnsMissing } from '../support/netns.js';
 import { hasProgram } from '../support/programs.js';
-import { pmacctSums, Site, TRAFFIC_FLOWS, truth } from '../support/site.js';
+import { pmacctSums, pmacctWrote, Site, TRAFFIC_FLOWS, truth } from '../support/site.js';
 
 function missing(...programs: string[]): string | false {
   const netns = netnsMissing();
@@ -50,7 +49,7 @@ for (const url of targets) {
     const daemon = await site.rheo([...line, '--export', `file:${file}`]);
     await site.traffic();
     const real = await truth(daemon, file);
-    await until('the lines of pmacct', () => existsSync(output) && pmacctSums(output).packets >= real.packets);
+    await pmacctWrote(output, real.packets);
     await collector.stop('SIGINT');
     assert.deepEqual(pmacctSums(output), { flows: 2 * TRAFFIC_FLOWS, packets: real.packets, bytes: real.bytes });
     assert.equal(real.flows, TRAFFIC_FLOWS);
@@ -69,7 +68,7 @@ test('sFlow: the file and line for it; with every packet sampled, sfacctd has as
   const daemon = await site.rheo([...line, '--export', `file:${file}`]);
   await site.traffic();
   const real = await truth(daemon, file);
-  await until('the lines of pmacct', () => existsSync(output) && pmacctSums(output).packets >= real.packets);
+  await pmacctWrote(output, real.packets);
   await collector.stop('SIGINT');
   const { flows, packets } = pmacctSums(output);
   assert.deepEqual({ flows, packets }, { flows: 2 * TRAFFIC_FLOWS, packets: real.packets });

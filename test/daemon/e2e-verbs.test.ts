@@ -79,7 +79,7 @@ type Json = Record<string, unknown>;
 
 test('npm pack, npm install: the installed command answers every verb, in words and in JSON', {
   skip: netnsMissing() || (hasProgram('ping') ? false : 'ping is missing'),
-  timeout: 120_000,
+  timeout: 300_000,
 }, async (t) => {
   const { lab, left, right } = twoHosts();
   t.after(() => lab.close());

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -210,6 +210,15 @@ export function pmacctSums(file: string): { flows: number; packets: number; byte
   );
   const sum = (name: string): number => lines.reduce((all, line) => all + Number(line[name]), 0);
   return { flows: new Set(keys).size, packets: sum('packets'), bytes: sum('bytes') };
+}
+
+/**
+ * Waits until pmacct's print plugin has written so many packets, for 5 s at the most: what waits for company in its core
+ * process it writes when it is stopped, but what is on the way between its processes then it loses.
+ */
+export async function pmacctWrote(file: string, packets: number): Promise<void> {
+  for (let tries = 0; tries < 100 && !(existsSync(file) && pmacctSums(file).packets >= packets); tries++)
+    await sleep(50);
 }
 
 interface NfdumpSums {

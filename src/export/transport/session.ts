@@ -7,7 +7,7 @@ import { TokenBucket } from './token-bucket.js';
 const BACKOFF_LEAST_MS = 500;
 /** A datagram socket finds out only by sending whether somebody listens again: ask more often. */
 const BACKOFF_MOST_MS = { datagram: 5_000, stream: 30_000 } as const;
-/** After a refusal one datagram goes first, and this long nothing comes back if it arrived. */
+/** To a datagram socket templates, or one message, go first; if somebody listens, nothing comes back for so long. */
 const PROBE_MS = 200;
 /** A stream on which nothing moves for so long is taken for dead. */
 const STALL_MS = 60_000;
@@ -75,6 +75,8 @@ export class Session<Rows = RecordRows> {
   #ready = false;
   #closed = false;
   #probing = false;
+  /** Records that had been sent before the probe. */
+  #sentBefore = 0;
   /** There was nothing to probe with: the next message does it. */
   #unproven = false;
   /** A message is being given to the connection: what it reports meanwhile must not begin another. */
@@ -180,14 +182,14 @@ export class Session<Rows = RecordRows> {
   async close(patienceMs: number): Promise<void> {
     let sent = -1;
     let until = 0;
-    while (this.#queue.records + this.waiting > 0 || this.#options.encoder.open) {
+    while (this.#queue.records + this.waiting > 0 || this.#options.encoder.open || this.#probing) {
       const now = performance.now();
       if (this.counters.sent !== sent) {
         sent = this.counters.sent;
         until = now + patienceMs;
       } else if (now >= until) break;
       this.pump(true);
-      if (this.#queue.records + this.waiting === 0 && !this.#options.encoder.open) break;
+      if (this.#queue.records + this.waiting === 0 && !this.#options.encoder.open && !this.#probing) break;
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     this.#closed = true;
@@ -246,7 +248,7 @@ export class Session<Rows = RecordRows> {
       }
       const before = this.#messages;
       this.announce();
-      if (datagrams && this.#failing) this.#probe(this.#messages > before);
+      if (datagrams) this.#probe(this.#messages > before);
       else this.#up();
       this.#options.moved();
     } catch (error) {
@@ -266,10 +268,16 @@ export class Session<Rows = RecordRows> {
   #probe(sent = false): void {
     const connection = this.#connection;
     const before = this.#messages;
-    this.#sendOne(true);
-    this.#unproven = !sent && this.#messages === before;
-    if (this.#unproven) return;
+    this.#sentBefore = this.counters.sent;
+    // From here on: records that are refused are told of, and who hears it must not send more.
     this.#probing = true;
+    if (!sent) this.#sendOne(true);
+    this.#unproven = !sent && this.#messages === before;
+    if (this.#unproven) {
+      this.#probing = false;
+      if (!this.#failing) this.#up();
+      return;
+    }
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#probing = false;
@@ -281,6 +289,12 @@ export class Session<Rows = RecordRows> {
 
   #lost(error: Error): void {
     this.#ready = false;
+    if (this.#probing) {
+      // The kernel took them, but nobody was there.
+      const refused = this.counters.sent - this.#sentBefore;
+      this.counters.sent -= refused;
+      this.drop('unreachable', refused);
+    }
     this.#probing = false;
     this.#unproven = false;
     clearTimeout(this.#timer);
