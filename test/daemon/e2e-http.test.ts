@@ -108,7 +108,8 @@ test('TLS with token and client certificate: who has them is served, who has not
   const mutual = ['--ca', server.cert, '--cert', mine.cert, '--cert-key', mine.key];
   const health = await ctl('health', '--json', ...mutual, '--token-file', tokenFile);
   assert.deepEqual([health.code, health.stderr], [0, '']);
-  assert.equal(JSON.parse(health.stdout).status, 'ok');
+  const { status, reasons } = JSON.parse(health.stdout) as { status: string; reasons: string[] };
+  assert.deepEqual({ status, reasons }, { status: 'ok', reasons: [] });
   const dump = await ctl('dump-flows', 'port 8443', ...mutual, '--token-file', tokenFile);
   assert.equal(dump.code, 0, dump.stderr);
   for (const line of dump.stdout.trim().split('\n')) assert.equal(JSON.parse(line).dstPort, 8443);

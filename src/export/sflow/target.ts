@@ -161,7 +161,7 @@ export class SflowTarget implements Target, SampleSink {
       const { queue, session } = way;
       const away = !lossless && session.state === 'down';
       if (this.#closed || away || (queue.full && (!lossless || way.givenUp))) {
-        const reason = this.#closed ? 'closed' : session.state === 'up' ? 'queueFull' : 'unreachable';
+        const reason = this.#closed ? 'closed' : session.state === 'down' ? 'unreachable' : 'queueFull';
         this.#drop(way, reason, sample);
         continue;
       }
