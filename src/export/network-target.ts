@@ -195,7 +195,7 @@ export class NetworkTarget implements Target {
 
   #mustWait(group: Group): boolean {
     if (group.givenUp || !group.queue.crowded) return false;
-    const sent = group.sessions.reduce((sum, session) => sum + session.counters.sent, 0);
+    const sent = group.sessions.reduce((sum, session) => sum + session.arrived, 0);
     const now = performance.now();
     if (sent !== group.sent) {
       group.sent = sent;

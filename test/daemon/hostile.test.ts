@@ -204,7 +204,8 @@ test('hostile clients over socket and HTTP, while packets come', { skip, timeout
   await daemon.until('all connections are closed', async () => (await daemon.descriptors) <= descriptors + 1);
   const grown = (daemon.peakMemory - memory) / MEGABYTE;
   t.diagnostic(`highest memory ${Math.round(memory / MEGABYTE)} MiB before, ${Math.round(grown)} MiB more after`);
-  assert.ok(grown < 300, `${grown} MiB`);
+  // Queues hold 64 MiB in all. The rest is what V8 lets lie before it collects: twice as much in Node 24 as in Node 20.
+  assert.ok(grown < 512, `${grown} MiB`);
   chatter.kill('SIGKILL');
   await once(chatter, 'exit');
   const { receivedPackets, sentPackets } = lab.counters(right, 'r0');

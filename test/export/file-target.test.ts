@@ -272,10 +272,15 @@ test('kill -9 in the middle: complete files are whole, the open one is recovered
       '  target.write(manyRecords(100, k));\n  target.tick(0);\n  await new Promise((wake) => setTimeout(wake, 2));\n}\n';
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
     try {
-      await until(
-        'two complete files',
-        () => readdirSync(folder).filter((name) => name.endsWith('.ndjson')).length > 1,
-      );
+      await until('two complete files and an open one', () => {
+        // It is stopped while we look: between two files there is none that is open.
+        child.kill('SIGSTOP');
+        const names = readdirSync(folder);
+        const complete = names.filter((name) => name.endsWith('.ndjson')).length;
+        if (complete > 1 && complete < names.length) return true;
+        child.kill('SIGCONT');
+        return false;
+      });
     } finally {
       child.kill('SIGKILL');
       await new Promise((resolve) => child.once('exit', resolve));

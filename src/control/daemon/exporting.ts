@@ -7,7 +7,7 @@ import { PacketSampling, type PacketSamplingOptions } from './packet-sampling.js
 import { Targets } from './targets.js';
 
 /** Targets that are closed are waited for so long, in ms. */
-const CLOSE_MS = 500;
+const CLOSE_MS = 1000;
 
 export interface ExportingOptions extends Omit<PacketSamplingOptions, 'targets'> {
   readonly clock: DaemonClock;

@@ -208,7 +208,7 @@ export class SflowTarget implements Target, SampleSink {
 
   #mustWait(way: Way): boolean {
     if (way.givenUp || !way.queue.crowded) return false;
-    const { sent } = way.session.counters;
+    const sent = way.session.arrived;
     const now = performance.now();
     if (sent !== way.sent) {
       way.sent = sent;

@@ -118,6 +118,11 @@ export class Session<Rows = RecordRows> {
     return this.#inMessage + this.#inFlight;
   }
 
+  /** Records that went out and were not refused, as far as is known: a probe may still be. */
+  get arrived(): number {
+    return this.#probing ? this.#sentBefore : this.counters.sent;
+  }
+
   /** Records can be taken now. */
   get ready(): boolean {
     return this.#ready && !this.#probing && this.#delayMs() === 0;
@@ -184,8 +189,8 @@ export class Session<Rows = RecordRows> {
     let until = 0;
     while (this.#queue.records + this.waiting > 0 || this.#options.encoder.open || this.#probing) {
       const now = performance.now();
-      if (this.counters.sent !== sent) {
-        sent = this.counters.sent;
+      if (this.arrived !== sent) {
+        sent = this.arrived;
         until = now + patienceMs;
       } else if (now >= until) break;
       this.pump(true);
