@@ -1,9 +1,10 @@
 import type { WhenFull } from '../model/options.js';
-import { CLASS_SHIFT, EndReason, REASON_SHIFT, State } from '../model/row.js';
+import { CLASS_SHIFT, EndReason, LAYERS_MASK, REASON_SHIFT, State } from '../model/row.js';
 import { AggregateMark, type Aggregates } from '../packet/aggregates.js';
 import { BATCH_SIZE, type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { Notice, Refusal } from '../packet/refusal.js';
+import { putLayers } from './layers.js';
 import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
 import { type PlainLimits, plainRun, touch } from './plain.js';
 import { Quotes } from './quotes.js';
@@ -265,8 +266,11 @@ export class FlowCache {
 
   /** Packet i is the first of the flow in this row. */
   private open(batch: Batch, i: number, row: number): void {
-    const { hot, hotUnsigned } = this.table;
+    const { hot, hotUnsigned, cold, coldStride } = this.table;
     const k = row * HOT_WORDS;
+    if ((batch.vlanDepth[i] | (batch.marks[i] & Mark.tunnelled)) !== 0) {
+      hot[k + Hot.state] |= putLayers(cold, row * coldStride + Cold.layers, batch, i);
+    }
     hotUnsigned[k + Hot.startSeconds] = batch.seconds[i];
     hot[k + Hot.startNanos] = batch.nanos[i];
     hotUnsigned[k + Hot.lastSeconds] = batch.seconds[i];
@@ -324,12 +328,12 @@ export class FlowCache {
     hot[n + Hot.tcpFlags] = 0;
     hot[n + Hot.startSeconds] = hot[n + Hot.lastSeconds];
     hot[n + Hot.startNanos] = hot[n + Hot.lastNanos];
-    hot[n + Hot.state] = (hot[n + Hot.state] & ~(State.quotes | State.fragmented)) | State.dormant;
+    hot[n + Hot.state] = (hot[n + Hot.state] & ~(State.quotes | State.fragmented | LAYERS_MASK)) | State.dormant;
     this.dormantCount++;
     const c = next * coldStride;
     cold.copyWithin(c, row * coldStride, row * coldStride + COLD_WORDS + table.keyWords);
     cold.fill(0, c + Cold.packetsHighA, c + Cold.packetsHighA + 4);
-    cold[c + Cold.icmpErrors] = 0;
+    cold.fill(0, c + Cold.icmpErrors, c + Cold.layers + 3);
     table.replace(hot[k + Hot.hash], row, next);
     this.wheel.remove(row);
     this.wheel.add(next);

@@ -41,6 +41,7 @@ export const Cold = {
   finA: 10,
   finB: 11,
   icmpErrors: 12,
+  layers: 13,
 } as const;
 export const COLD_WORDS = 16;
 
@@ -76,4 +77,5 @@ export function copyRecord(
   record[to + Row.finA] = coldWords[cold + Cold.finA];
   record[to + Row.finB] = coldWords[cold + Cold.finB];
   record[to + Row.iface] = hotWords[hot + Hot.iface];
+  for (let w = 0; w < 3; w++) record[to + Row.layers + w] = coldWords[cold + Cold.layers + w];
 }

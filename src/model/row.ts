@@ -1,6 +1,6 @@
 /**
- * A flow's record: 32 words of 32 bits in a RecordBatch (words 29 to 31 are spare). In the flow table the same words have
- * another order (meter/layout.ts).
+ * A flow's record: 32 words of 32 bits in a RecordBatch. In the flow table the same words have another order
+ * (meter/layout.ts).
  * Everything is kept by endpoint (A, B), not by initiator, so that correcting a wrong guess of the direction is one bit.
  */
 export const Row = {
@@ -34,6 +34,11 @@ export const Row = {
   finB: 27,
   /** Source interface of the first packet. */
   iface: 28,
+  /**
+   * Three words: VLAN ids of the first packet, 12 bits each, the outermost in the lowest bits of the first word. If it came
+   * through a tunnel, the third word is the tunnel's id (VNI, key, TEID; 0 if it has none), and there is room for five ids.
+   */
+  layers: 29,
 } as const;
 /** Words of a row without additional key words and side columns. */
 export const ROW_WORDS = 32;
@@ -63,6 +68,12 @@ export const State = {
 /** Timeout class in bits 16–19, end reason in bits 20–23 of the state word. */
 export const CLASS_SHIFT = 16;
 export const REASON_SHIFT = 20;
+/** Of the first packet: its innermost tunnel (packet/tunnel.ts, 0: none) in bits 24–27, VLAN ids kept in bits 28–31. */
+export const TUNNEL_SHIFT = 24;
+export const VLANS_SHIFT = 28;
+export const LAYERS_MASK: number = 0xff << TUNNEL_SHIFT;
+/** VLAN ids that are kept of a flow in a tunnel. */
+export const VLANS_IN_TUNNEL = 5;
 
 /** flowEndReason (IE 136). `deleted` is ours, for flows that somebody had forgotten: they leave no record. */
 export const EndReason = { idle: 1, active: 2, end: 3, forced: 4, resources: 5, deleted: 6 } as const;

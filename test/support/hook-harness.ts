@@ -1,3 +1,4 @@
+import { putLayers } from '../../src/meter/layers.js';
 import type { FlowHook, RecordField, SideTable } from '../../src/model/hook.js';
 import { RecordBatch, type RecordLayout } from '../../src/model/record-batch.js';
 import { ROW_WORDS, Row, State } from '../../src/model/row.js';
@@ -228,6 +229,7 @@ function segment(
     if ((words[row + Row.state] & State.live) === 0) {
       created[count++] = i;
       words[row + Row.state] = State.live | ((initiatorB ?? batch.direction[i] === 1) ? State.initiatorB : 0);
+      words[row + Row.state] |= putLayers(words, row + Row.layers, batch, i);
       words[row + Row.meta] = batch.meta[i];
     }
     const counters = row + (batch.direction[i] === 0 ? Row.packetsA : Row.packetsB);

@@ -1,8 +1,9 @@
 import { ErrorCode, RheoError } from '../../core/errors.js';
 import type { FlowHook, RecordField } from '../../model/hook.js';
-import { createFirstPacket, FIRST_PACKET_FEATURES } from './first-packet.js';
 import { type FeatureContext, FeatureHook, FeatureLayout, type FeaturePass, type GroupFactory } from './group.js';
 import { createHeader } from './header.js';
+import { tunnelField, vlanField } from './layers.js';
+import { createMac } from './mac.js';
 import { createPayload } from './payload.js';
 import { createTcp } from './tcp.js';
 import { createTiming } from './timing.js';
@@ -54,7 +55,7 @@ export const FEATURES: ReadonlyMap<string, FeatureDefinition> = new Map([
 
 export const featureNames: readonly string[] = [...FEATURES.keys()];
 
-/** What is on if nobody says otherwise: known from the packet that creates a flow, so that later ones cost nothing. */
+/** What is on if nobody says otherwise: rows have room for it. */
 export const DEFAULT_FEATURES: readonly string[] = ['vlan', 'tunnel'];
 
 /**
@@ -77,10 +78,12 @@ export function createFeatures(
   }
   const hooks: FlowHook[] = [];
   const fields: RecordField[] = [];
-  if (FIRST_PACKET_FEATURES.some((name) => selected.has(name))) {
-    const first = createFirstPacket(selected);
-    hooks.push(first.hook);
-    fields.push(...first.fields);
+  if (selected.has('vlan')) fields.push(vlanField);
+  if (selected.has('tunnel')) fields.push(tunnelField);
+  if (selected.has('mac')) {
+    const mac = createMac();
+    hooks.push(mac.hook);
+    fields.push(...mac.fields);
   }
   const groups = new Set<GroupFactory>();
   for (const { name, group } of FEATURES.values()) if (group !== undefined && selected.has(name)) groups.add(group);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFeatures, DEFAULT_FEATURES } from '../../../src/meter/features/index.js';
+import { TUNNEL_NAMES } from '../../../src/packet/tunnel.js';
 import { membersOf, runHooks, type TestPacket } from '../../support/hook-harness.js';
 
 function measure(packets: TestPacket[], initiatorB?: boolean): Record<string, unknown> {
@@ -36,4 +37,17 @@ test('MAC addresses of initiator and responder, whoever sent the first frame', (
   }
   assert.deepEqual(measure([{}, later]), {});
   assert.deepEqual(measure([{ mac: mac.map(() => 0) }]), { srcMac: '00:00:00:00:00:00', dstMac: '00:00:00:00:00:00' });
+});
+
+test('in a tunnel there is room for five VLAN ids', () => {
+  const tunnel = { type: 'l2tp', id: -2 } as const;
+  assert.deepEqual(measure([{ vlan: [4095, 2, 3, 4, 4095], tunnel }]), {
+    vlan: [4095, 2, 3, 4, 4095],
+    tunnel: { type: 'l2tp', id: 0xfffffffe },
+  });
+  assert.deepEqual(measure([{ vlan: [1, 2, 3, 4, 5, 6], tunnel }]).vlan, [1, 2, 3, 4, 5]);
+});
+
+test('the kinds of tunnels fit into four bits', () => {
+  assert.ok(TUNNEL_NAMES.length <= 16);
 });
