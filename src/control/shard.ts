@@ -137,13 +137,13 @@ export class Shard {
     const choosing = this.packetSamplers.length > 0;
     if (choosing && this.filter === undefined) this.choosePackets(false);
     // A filter and sampling see all packets, in every shard alike.
-    if (this.filter === undefined && this.sampler === undefined) this.decoder.dropOtherShards(batch, TICK_NANOS);
+    if (this.filter === undefined && this.sampler === undefined) this.decoder.dropOtherShards(TICK_NANOS);
     const n = batch.count;
     batch.verdict.fill(0, 0, n);
     this.filter?.select(batch, 0, n);
     if (choosing && this.filter !== undefined) this.choosePackets(true);
     this.sampler?.selectPackets(batch, 0, n);
-    this.decoder.decode(batch, 0, n);
+    this.decoder.decode(0, n);
     this.sampler?.selectFlows(batch, 0, n, this.decoder.verdicts);
   }
 }

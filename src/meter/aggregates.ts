@@ -9,7 +9,7 @@ export function decodeAggregates(batch: Batch, rest: Aggregates, decoder: Decode
   const { count, verdict } = batch;
   const { verdicts, notices } = decoder;
   for (let i = 0; i < count; i++) verdict[i] = rest.refusal[i];
-  decoder.decode(batch, 0, count);
+  decoder.decode(0, count);
   for (let i = 0; i < count; i++) {
     verdicts[verdict[i]] += rest.packets[i];
     if (verdict[i] !== 0 || (rest.marks[i] & AggregateMark.orphans) === 0) continue;

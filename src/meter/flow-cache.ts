@@ -6,7 +6,7 @@ import type { Decoder } from '../packet/decoder.js';
 import { Notice, Refusal } from '../packet/refusal.js';
 import { putLayers } from './layers.js';
 import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
-import { type PlainLimits, plainRun, touch } from './plain.js';
+import { LIMITS, type PlainRoad, plainRoad } from './plain.js';
 import { Quotes } from './quotes.js';
 import { FlowTable } from './table.js';
 import { CLOSED, EVENT_FLAGS, followTcp, TcpFlag } from './tcp.js';
@@ -76,7 +76,8 @@ export class FlowCache {
   private readonly idleNanos: Float64Array;
   private activeNanos: number;
   private readonly decoder: Decoder;
-  private limits: PlainLimits;
+  private readonly limits = new Int32Array(LIMITS);
+  private readonly plain: PlainRoad;
   private readonly candidates = new Int32Array(BATCH_SIZE);
   /** Keeps the loads that only bring memory nearer from being optimised away. */
   touched = 0;
@@ -92,7 +93,8 @@ export class FlowCache {
     this.activeNanos = options.activeNanos;
     this.wheel = new Wheel(this.table, options.idleNanos.slice(), options.activeNanos);
     this.quotes = new Quotes(decoder, options.keyWords);
-    this.limits = plainLimits(this.idleNanos, this.activeNanos);
+    setLimits(this.limits, this.idleNanos, this.activeNanos);
+    this.plain = plainRoad(decoder.batch, this.table, this.candidates, this.limits, this.totals);
     this.created = new Int32Array(BATCH_SIZE);
     this.fresh = new Int32Array(BATCH_SIZE);
     // A packet may end two flows: its own old one, and one that makes room.
@@ -105,7 +107,7 @@ export class FlowCache {
   setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
     this.idleNanos.set(idleNanos);
     this.activeNanos = activeNanos;
-    this.limits = plainLimits(idleNanos, activeNanos);
+    setLimits(this.limits, idleNanos, activeNanos);
     this.wheel.setTimeouts(idleNanos, activeNanos);
   }
 
@@ -118,14 +120,19 @@ export class FlowCache {
   update(batch: Batch, from: number, to: number): void {
     this.createdCount = 0;
     this.freshCount = 0;
-    const { table, candidates, limits, totals } = this;
-    this.touched = touch(batch, from, to, table, candidates);
+    const { candidates, plain } = this;
+    if (batch !== this.decoder.batch) {
+      // Packets that had to wait.
+      for (let i = from; i < to; i++) this.account(batch, i, 0);
+      return;
+    }
+    this.touched = plain.touch(from, to);
     if (batch.aggregates !== undefined) {
       this.updateAggregates(batch, batch.aggregates, from, to);
       return;
     }
     for (let i = from; i < to; i++) {
-      i = plainRun(batch, i, to, from, table, candidates, limits, totals);
+      i = plain.run(i, to, from);
       if (i < to) this.account(batch, i, candidates[i - from]);
     }
   }
@@ -136,7 +143,8 @@ export class FlowCache {
     const { hot, cold, coldStride } = table;
     if (batch.verdict[i] !== 0) {
       batch.flow[i] = -1;
-      this.relate(batch, i, 0);
+      // Another shard's ICMP error may quote a flow of ours; nothing else of what was refused concerns the table.
+      if (batch.verdict[i] === Refusal.otherShard && (batch.marks[i] & Mark.icmpError) !== 0) this.relate(batch, i, 0);
       return;
     }
     let row = candidate !== 0 && table.hasKey(candidate, batch, i) ? candidate : table.find(batch, i);
@@ -474,11 +482,10 @@ export class FlowCache {
   }
 }
 
-function plainLimits(idleNanos: Float64Array, activeNanos: number): PlainLimits {
-  return {
-    idleSeconds: Int32Array.from(idleNanos, (nanos) => Math.min(0x7fffffff, Math.floor(nanos / 1e9))),
-    activeSeconds: Math.min(0x7fffffff, Math.floor(activeNanos / 1e9)),
-  };
+function setLimits(limits: Int32Array, idleNanos: Float64Array, activeNanos: number): void {
+  for (const [cls, nanos] of [...idleNanos, activeNanos].entries()) {
+    limits[cls] = Math.min(0x7fffffff, Math.floor(nanos / 1e9));
+  }
 }
 
 /** A SYN that begins a new connection on an old 5-tuple. */

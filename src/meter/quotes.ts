@@ -16,7 +16,7 @@ export class Quotes {
 
   constructor(decoder: Decoder, keyWords: number) {
     this.batch = new Batch({ capacity: 1, keyWords });
-    this.decoder = new Decoder(this.batch, { ...decoder.options, checksums: false, shard: 0, shards: 1 });
+    this.decoder = new Decoder(this.batch, { ...decoder.options, checksums: false, shard: 0, shards: 1, plain: false });
   }
 
   /** Decodes what packet i quotes into `batch`; false if that has no flow key. */
@@ -36,7 +36,7 @@ export class Quotes {
     batch.iface[0] = from.iface[i];
     batch.link[0] = LINKTYPE_RAW;
     batch.verdict[0] = 0;
-    this.decoder.decode(batch, 0, 1);
+    this.decoder.decode(0, 1);
     return batch.verdict[0] === 0 && (batch.marks[0] & Mark.fragmentLater) === 0;
   }
 

@@ -19,8 +19,8 @@ export const MOST_FLOWS = 1 << 25;
  * with linear probing and backward-shift deletion, never more than a third full, so that two
  * slots hold nearly every search. Row 0 is never used: 0 means "none".
  *
- * The rows' memory is reserved at the start and taken from the system page by page as rows are used; the index grows by
- * doubling up to what `maxFlows` needs, so that a small table stays in the cache.
+ * All memory is reserved at the start and taken from the system page by page as it is used; the part of the index that is
+ * in use grows by doubling, so that a small table stays in the cache.
  */
 export class FlowTable {
   readonly maxFlows: number;
@@ -31,8 +31,8 @@ export class FlowTable {
   /** Cold parts, `coldStride` words each: COLD_WORDS and the additional key words. */
   readonly cold: Int32Array;
   readonly coldStride: number;
-  /** Pairs of words: row (0 = free), hash. */
-  index: Int32Array;
+  /** Pairs of words: row (0 = free), hash. Only the first `mask` + 1 pairs are used. */
+  readonly index: Int32Array;
   /** Slots − 1. */
   mask: number;
   /** Flows in the table. */
@@ -57,16 +57,14 @@ export class FlowTable {
       this.hotUnsigned = new Uint32Array(hot, ALIGNMENT_BYTES);
       this.cold = new Int32Array(new ArrayBuffer(rows * this.coldStride * 4 + ALIGNMENT_BYTES), ALIGNMENT_BYTES);
       this.freeRows = new Int32Array(rows);
+      this.index = new Int32Array(mostSlots(this.maxFlows) * 2);
     } catch (cause) {
       throw new RheoError(ErrorCode.limit, `no memory for a table of ${maxFlows} flows`, {
         remedy: 'give a smaller --max-flows',
         cause,
       });
     }
-    let slots = SMALLEST_INDEX;
-    while (presized && slots <= this.maxFlows * 3) slots *= 2;
-    this.index = new Int32Array(slots * 2);
-    this.mask = slots - 1;
+    this.mask = (presized ? mostSlots(this.maxFlows) : SMALLEST_INDEX) - 1;
   }
 
   /** Rows in all, row 0 and spare ones included. */
@@ -182,15 +180,22 @@ export class FlowTable {
   }
 
   private grow(): void {
-    const old = this.index;
-    const index = new Int32Array(old.length * 2);
-    const mask = (this.mask << 1) | 1;
-    for (let at = 0; at < old.length; at += 2) {
-      if (old[at] !== 0) place(index, mask, old[at + 1], old[at]);
+    const { index } = this;
+    const words = (this.mask + 1) * 2;
+    const old = index.slice(0, words);
+    index.fill(0, 0, words);
+    this.mask = (this.mask << 1) | 1;
+    for (let at = 0; at < words; at += 2) {
+      if (old[at] !== 0) place(index, this.mask, old[at + 1], old[at]);
     }
-    this.index = index;
-    this.mask = mask;
   }
+}
+
+/** Slots of an index that so many flows fill up to a third at the most. */
+function mostSlots(flows: number): number {
+  let slots = SMALLEST_INDEX;
+  while (slots <= flows * 3) slots *= 2;
+  return slots;
 }
 
 function place(index: Int32Array, mask: number, hash: number, row: number): void {

@@ -4,6 +4,7 @@ import { Protocol } from '../packet/transport.js';
 
 /** Number of each class, as it stands in the state word of a row. */
 export const Class = { tcp: 0, syn: 1, fin: 2, rst: 3, udp: 4, icmp: 5, single: 6, other: 7 } as const;
+export const CLASSES = 8;
 
 /**
  * Defaults in ms. 30 s idle is what most of today's meters use (a collector sees a flow soon after it ended, and a pause in

@@ -2,13 +2,13 @@ import { CLASS_SHIFT } from '../model/row.js';
 import { HOT_WORDS, Hot } from './layout.js';
 import { CHUNK_ROWS, SLOT_BITS, Slots } from './slots.js';
 import type { FlowTable } from './table.js';
+import { CLASSES } from './timeouts.js';
 
 /** Ticks a second of packet time, and slots of a wheel (17 minutes, if one is for one tick). */
 export const TICKS_PER_SECOND = 4;
 export const TICK_NANOS = 1e9 / TICKS_PER_SECOND;
 const SLOTS = 4096;
 const SLOT_MASK = SLOTS - 1;
-const CLASSES = 8;
 /** Rows of a slot that eviction compares. */
 const COMPARED = 16;
 

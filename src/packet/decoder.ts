@@ -1,10 +1,10 @@
 import { type Batch, Mark } from './batch.js';
 import { ipv4ChecksumOk, transportChecksumOk } from './checksum.js';
-import { type HashSeed, hashKeys } from './hash.js';
+import { type HashSeed, hashAnyKeys, type KeyHasher, keyHasher } from './hash.js';
 import { DEFAULT_KEY, type KeyOptions } from './key.js';
 import { KeyMaker } from './key-maker.js';
 import { ethernet, linkParser } from './link/index.js';
-import { decodePlain } from './plain.js';
+import { type PlainDecoder, plainDecoder } from './plain.js';
 import { NOTICE_NAMES, Notice, REFUSAL_NAMES, Refusal } from './refusal.js';
 import { dropOtherShards } from './shard-select.js';
 import { mpls, pppoeSession, vlan } from './tags.js';
@@ -27,7 +27,7 @@ export interface DecoderOptions {
   shard?: number;
   shards?: number;
   seed: HashSeed;
-  /** False: all packets go the long way (for comparison). */
+  /** False: for packets that come one by one; none goes the short way. */
   plain?: boolean;
 }
 
@@ -42,6 +42,7 @@ export class Decoder {
   readonly notices: Float64Array = new Float64Array(NOTICE_NAMES.length);
 
   readonly options: DecoderOptions;
+  readonly batch: Batch;
 
   private readonly keys: KeyMaker;
   private readonly checksums: boolean;
@@ -56,8 +57,9 @@ export class Decoder {
   /** Port → index in `udpParsers`; 0 = no tunnel. */
   private readonly udpPorts = new Uint8Array(65536);
   private readonly walk: Walk;
-  /** The short way may be taken. */
-  private readonly plain: boolean;
+  /** The short way, if it may be taken. */
+  private readonly decodePlain: PlainDecoder | undefined;
+  private readonly hashKeys: KeyHasher;
   private readonly left: Int32Array;
   /** Bits of `Notice` for the packet in hand. */
   private noticed = 0;
@@ -70,12 +72,12 @@ export class Decoder {
 
   constructor(batch: Batch, options: DecoderOptions) {
     this.options = options;
+    this.batch = batch;
     this.walk = new Walk(batch);
     this.seed = options.seed;
     this.checksums = options.checksums ?? false;
     const { base, extra, unidirectional } = options.key ?? DEFAULT_KEY;
     const usualKey = base === 'port' && extra.length === 0 && !unidirectional;
-    this.plain = usualKey && !this.checksums && options.plain !== false;
     this.left = new Int32Array(batch.capacity);
     this.keys = new KeyMaker(options.key ?? DEFAULT_KEY, options.shard ?? 0, options.shards ?? 1, options.seed[0]);
     const wanted = new Set<string>(
@@ -88,23 +90,27 @@ export class Decoder {
       this.udpPorts[port] = this.udpParsers.push(parser) - 1;
       this.udpKinds.push(tunnel);
     }
+    const { left, keys, udpPorts, verdicts, seed } = this;
+    const short = usualKey && !this.checksums && options.plain !== false;
+    this.decodePlain = short ? plainDecoder(batch, udpPorts, keys, left, verdicts) : undefined;
+    this.hashKeys = options.plain === false ? (from, to) => hashAnyKeys(batch, from, to, seed) : keyHasher(batch, seed);
   }
 
   /** With several shards: drops what is plainly another shard's from a batch that was just filled, and counts it. */
-  dropOtherShards(batch: Batch, tickNanos: number): void {
+  dropOtherShards(tickNanos: number): void {
     // A wrong checksum of the IP header is found before the addresses are believed.
     if (this.keys.shards === 1 || this.checksums) return;
-    this.verdicts[Refusal.otherShard] += dropOtherShards(batch, this.keys, this.udpPorts, tickNanos);
+    this.verdicts[Refusal.otherShard] += dropOtherShards(this.batch, this.keys, this.udpPorts, tickNanos);
   }
 
-  /** Decodes packets [from, to) whose verdict is 0 (filter and sampling have set others). */
-  decode(batch: Batch, from: number, to: number): void {
-    const { left } = this;
-    if (this.plain) {
-      const count = decodePlain(batch, from, to, this.udpPorts, this.keys, left, this.verdicts);
+  /** Decodes packets [from, to) of its batch whose verdict is 0 (filter and sampling have set others). */
+  decode(from: number, to: number): void {
+    const { batch, left } = this;
+    if (this.decodePlain !== undefined) {
+      const count = this.decodePlain(from, to);
       for (let k = 0; k < count; k++) this.packet(batch, left[k]);
     } else for (let i = from; i < to; i++) this.packet(batch, i);
-    hashKeys(batch, from, to, this.seed);
+    this.hashKeys(from, to);
   }
 
   private countNotices(result: number): void {
@@ -138,9 +144,9 @@ export class Decoder {
     if (this.noticed !== 0) this.countNotices(result);
   }
 
-  /** Hashes the key of one packet again, after a stage has completed it. */
+  /** Hashes the key of one packet of any batch again, after a stage has completed it. */
   rehash(batch: Batch, i: number): void {
-    hashKeys(batch, i, i + 1, this.seed);
+    hashAnyKeys(batch, i, i + 1, this.seed);
   }
 
   /** A frame of any link type, from its first byte. */

@@ -73,7 +73,7 @@ function decode(frame: HostileFrame, captured: number, options: DecoderOptions, 
   batch.link[i] = frame.link;
   batch.verdict[i] = 0;
   const decoder = new Decoder(batch, options);
-  decoder.decode(batch, i, 2);
+  decoder.decode(i, 2);
   const verdict = batch.verdict[i];
   assert.equal(decoder.verdicts[verdict], 1, 'the verdict is counted');
   assert.equal(sum(decoder.verdicts), 1, 'one verdict a packet');

@@ -184,7 +184,7 @@ class Judge {
     batch.wire[0] = frame.length;
     batch.link[0] = 1;
     batch.verdict[0] = 0;
-    this.decoder.decode(batch, 0, 1);
+    this.decoder.decode(0, 1);
     // A fragment that comes before the first one is held by the ring only.
     return batch.verdict[0] !== 0 || (batch.marks[0] & FRAGMENT) === 0;
   }

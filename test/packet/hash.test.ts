@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Batch, Mark } from '../../src/packet/batch.js';
-import { hashKeys } from '../../src/packet/hash.js';
+import { hashAnyKeys, keyHasher } from '../../src/packet/hash.js';
 import { Refusal } from '../../src/packet/refusal.js';
 
 const rotate = (word: number, by: number): number => (word << by) | (word >>> (32 - by));
@@ -78,10 +78,14 @@ test('flow keys are hashed by HalfSipHash-1-3: ports, meta, addresses, additiona
         batch.marks[i] = v6 ? Mark.ipv6 | Mark.tcp : Mark.tcp;
         batch.verdict[i] = refused ? Refusal.notIp : 0;
       }
-      hashKeys(batch, 0, packets.length, seed);
-      for (const [i, { v6, refused, key, extra }] of packets.entries()) {
-        const words = [...key.slice(0, v6 ? 10 : 4), ...extra.slice(0, keyWords)];
-        assert.equal(batch.hash[i], refused ? 0 : halfSipHash(1, 3, seed, words), JSON.stringify(words));
+      const ways = [keyHasher(batch, seed), (from: number, to: number) => hashAnyKeys(batch, from, to, seed)];
+      for (const hashKeys of ways) {
+        batch.hash.fill(-1);
+        hashKeys(0, packets.length);
+        for (const [i, { v6, refused, key, extra }] of packets.entries()) {
+          const words = [...key.slice(0, v6 ? 10 : 4), ...extra.slice(0, keyWords)];
+          assert.equal(batch.hash[i], refused ? 0 : halfSipHash(1, 3, seed, words), JSON.stringify(words));
+        }
       }
     }),
   );

@@ -22,7 +22,7 @@ function decode(memory: Uint8Array, link: number, offset = 0, captured = memory.
   batch.captured[0] = captured;
   batch.wire[0] = wire;
   batch.link[0] = link;
-  new Decoder(batch, { seed: [1, 2], tunnels: ALL_TUNNELS }).decode(batch, 0, 1);
+  new Decoder(batch, { seed: [1, 2], tunnels: ALL_TUNNELS }).decode(0, 1);
   return batch;
 }
 
