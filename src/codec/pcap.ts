@@ -41,6 +41,9 @@ export class PcapParser implements CaptureParser {
   private readonly unordered: boolean;
   private readonly linkType: number;
   private readonly interfaceNumber: number;
+  /** The columns that were walked into last, and the function for them. */
+  private columns: PacketColumns | undefined;
+  private walkInto: (cursor: Cursor) => void = () => {};
 
   /**
    * Reads the file header at `cursor.pos`, all of which must be at hand, and moves behind it.
@@ -79,54 +82,65 @@ export class PcapParser implements CaptureParser {
   }
 
   walk(cursor: Cursor, into: PacketColumns): void {
-    const { view, end } = cursor;
+    if (this.columns !== into) {
+      this.columns = into;
+      this.walkInto = this.walkerFor(into);
+    }
+    this.walkInto(cursor);
+  }
+
+  /** Makes the walk for these columns; see docs/decisions/0014-functions-of-the-road.md. */
+  private walkerFor(into: PacketColumns): (cursor: Cursor) => void {
     const { offset, captured, wire, seconds, nanos, iface, link, capacity } = into;
     const { little, headerLength, ticksPerSecond, nanosPerTick, unordered, linkType, interfaceNumber } = this;
-    let pos = cursor.pos;
-    let n = into.count;
-    cursor.need = 0;
-    while (n < capacity) {
-      const data = pos + headerLength;
-      if (data > end) {
-        cursor.need = headerLength;
-        break;
+    return function walkRecords(cursor) {
+      const { view, end } = cursor;
+      let pos = cursor.pos;
+      let n = into.count;
+      cursor.need = 0;
+      while (n < capacity) {
+        const data = pos + headerLength;
+        if (data > end) {
+          cursor.need = headerLength;
+          break;
+        }
+        // Read as signed numbers: unsigned ones would be carried as doubles, which takes twice the time of the whole loop.
+        let length = view.getInt32(pos + 8, little);
+        let onWire = view.getInt32(pos + 12, little);
+        if (unordered && onWire >>> 0 < length >>> 0) {
+          const swapped = length;
+          length = onWire;
+          onWire = swapped;
+        }
+        if (length >>> 0 > MAX_CAPTURED_LENGTH) {
+          cursor.damage = {
+            reason: 'length',
+            at: pos,
+            expected: `a packet of at most ${MAX_CAPTURED_LENGTH} captured bytes`,
+            found: `a length of ${length >>> 0}`,
+          };
+          break;
+        }
+        const next = data + length;
+        if (next > end) {
+          cursor.need = headerLength + length;
+          break;
+        }
+        const tick = view.getInt32(pos + 4, little);
+        seconds[n] = view.getInt32(pos, little);
+        nanos[n] = Math.imul(tick, nanosPerTick);
+        if (tick >>> 0 >= ticksPerSecond) carrySeconds(into, n, tick >>> 0, ticksPerSecond);
+        offset[n] = data;
+        captured[n] = length;
+        wire[n] = onWire < 0 ? MAX_WIRE_LENGTH : onWire < length ? length : onWire;
+        iface[n] = interfaceNumber;
+        link[n] = linkType;
+        n++;
+        pos = next;
       }
-      // Read as signed numbers: unsigned ones would be carried as doubles, which takes twice the time of the whole loop.
-      let length = view.getInt32(pos + 8, little);
-      let onWire = view.getInt32(pos + 12, little);
-      if (unordered && onWire >>> 0 < length >>> 0) {
-        const swapped = length;
-        length = onWire;
-        onWire = swapped;
-      }
-      if (length >>> 0 > MAX_CAPTURED_LENGTH) {
-        cursor.damage = {
-          reason: 'length',
-          at: pos,
-          expected: `a packet of at most ${MAX_CAPTURED_LENGTH} captured bytes`,
-          found: `a length of ${length >>> 0}`,
-        };
-        break;
-      }
-      const next = data + length;
-      if (next > end) {
-        cursor.need = headerLength + length;
-        break;
-      }
-      const tick = view.getInt32(pos + 4, little);
-      seconds[n] = view.getInt32(pos, little);
-      nanos[n] = Math.imul(tick, nanosPerTick);
-      if (tick >>> 0 >= ticksPerSecond) carrySeconds(into, n, tick >>> 0, ticksPerSecond);
-      offset[n] = data;
-      captured[n] = length;
-      wire[n] = onWire < 0 ? MAX_WIRE_LENGTH : onWire < length ? length : onWire;
-      iface[n] = interfaceNumber;
-      link[n] = linkType;
-      n++;
-      pos = next;
-    }
-    into.count = n;
-    cursor.pos = pos;
+      into.count = n;
+      cursor.pos = pos;
+    };
   }
 }
 

@@ -73,7 +73,7 @@ export function plainRoad(
     let bytes = 0;
     let refused = 0;
     let i = from;
-    run: for (; i < to; i++) {
+    packets: for (; i < to; i++) {
       if (verdict[i] !== 0) {
         // Another shard's ICMP error may quote a flow of ours; nothing else of what was refused concerns the table.
         if (verdict[i] === Refusal.otherShard && (marks[i] & Mark.icmpError) !== 0) break;
@@ -103,7 +103,7 @@ export function plainRoad(
         if (cold[c + Cold.b1] !== b1[i] || cold[c + Cold.b2] !== b2[i] || cold[c + Cold.b3] !== b3[i]) break;
       }
       for (let w = 0; w < keyWords; w++) {
-        if (cold[row * coldStride + COLD_WORDS + w] !== keyExtra[i * keyWords + w]) break run;
+        if (cold[row * coldStride + COLD_WORDS + w] !== keyExtra[i * keyWords + w]) break packets;
       }
       const second = seconds[i];
       const nano = nanos[i];
