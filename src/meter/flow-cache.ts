@@ -1,12 +1,12 @@
 import type { WhenFull } from '../model/options.js';
-import { CLASS_SHIFT, EndReason, LAYERS_MASK, REASON_SHIFT, State } from '../model/row.js';
+import { CLASS_MASK, CLASS_SHIFT, EndReason, LAYERS_MASK, REASON_SHIFT, State } from '../model/row.js';
 import { AggregateMark, type Aggregates } from '../packet/aggregates.js';
 import { BATCH_SIZE, type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { Notice, Refusal } from '../packet/refusal.js';
 import { putLayers } from './layers.js';
 import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
-import { LIMITS, type PlainRoad, plainRoad } from './plain.js';
+import { PlainLimits, type PlainRoad, plainRoad } from './plain.js';
 import { Quotes } from './quotes.js';
 import { FlowTable } from './table.js';
 import { CLOSED, EVENT_FLAGS, followTcp, TcpFlag } from './tcp.js';
@@ -25,7 +25,6 @@ const EARLY_ORDER: readonly number[] = [
   Class.tcp,
 ];
 const REASON_MASK = 15 << REASON_SHIFT;
-const CLASS_MASK = 15 << CLASS_SHIFT;
 const BOTH_FINS = State.finA | State.finB;
 const WORD = 2 ** 32;
 const SYN_ACK = TcpFlag.syn | TcpFlag.ack;
@@ -76,7 +75,7 @@ export class FlowCache {
   private readonly idleNanos: Float64Array;
   private activeNanos: number;
   private readonly decoder: Decoder;
-  private readonly limits = new Int32Array(LIMITS);
+  private readonly limits = new PlainLimits();
   private readonly plain: PlainRoad;
   private readonly candidates = new Int32Array(BATCH_SIZE);
   /** Keeps the loads that only bring memory nearer from being optimised away. */
@@ -93,7 +92,7 @@ export class FlowCache {
     this.activeNanos = options.activeNanos;
     this.wheel = new Wheel(this.table, options.idleNanos.slice(), options.activeNanos);
     this.quotes = new Quotes(decoder, options.keyWords);
-    setLimits(this.limits, this.idleNanos, this.activeNanos);
+    this.limits.set(this.idleNanos, this.activeNanos);
     this.plain = plainRoad(decoder.batch, this.table, this.candidates, this.limits, this.totals);
     this.created = new Int32Array(BATCH_SIZE);
     this.fresh = new Int32Array(BATCH_SIZE);
@@ -107,7 +106,7 @@ export class FlowCache {
   setTimeouts(idleNanos: Float64Array, activeNanos: number): void {
     this.idleNanos.set(idleNanos);
     this.activeNanos = activeNanos;
-    setLimits(this.limits, idleNanos, activeNanos);
+    this.limits.set(idleNanos, activeNanos);
     this.wheel.setTimeouts(idleNanos, activeNanos);
   }
 
@@ -479,12 +478,6 @@ export class FlowCache {
     if (row === 0 || (table.hot[at] & State.quotes) !== 0) return;
     if (quotes.keep(row)) table.hot[at] |= State.quotes;
     else this.decoder.notices[Notice.quoteDropped]++;
-  }
-}
-
-function setLimits(limits: Int32Array, idleNanos: Float64Array, activeNanos: number): void {
-  for (const [cls, nanos] of [...idleNanos, activeNanos].entries()) {
-    limits[cls] = Math.min(0x7fffffff, Math.floor(nanos / 1e9));
   }
 }
 

@@ -1,10 +1,10 @@
-import { CLASS_SHIFT, State } from '../model/row.js';
+import { CLASS_MASK, CLASS_SHIFT, State } from '../model/row.js';
 import { type Batch, Mark } from '../packet/batch.js';
 import { Refusal } from '../packet/refusal.js';
 import { COLD_WORDS, Cold, HOT_WORDS, Hot } from './layout.js';
 import type { FlowTable } from './table.js';
 import { EVENT_FLAGS } from './tcp.js';
-import { CLASSES, Class } from './timeouts.js';
+import { CLASS_OF_PROTOCOL, CLASSES, Class } from './timeouts.js';
 
 const SPECIAL_MARKS = Mark.icmpError | Mark.fragmentFirst | Mark.fragmentLater;
 const CLOSING_STATE = State.finA | State.finB | State.dormant;
@@ -28,27 +28,50 @@ export interface PlainRoad {
   run(from: number, to: number, base: number): number;
 }
 
-/** Whole seconds of the timeouts, rounded down, by class number; what is below cannot be over. Then the active one. */
-export const LIMITS: number = CLASSES + 1;
+/** What the plain road needs to know of the timeouts. */
+export class PlainLimits {
+  /** Whole seconds by class number, rounded down: what is below cannot be over. */
+  readonly idleSeconds: Int32Array = new Int32Array(CLASSES);
+  /** One number, the same of the active timeout. */
+  readonly activeSeconds: Int32Array = new Int32Array(1);
+  /**
+   * By protocol: the class bits (of the state word) that a flow of one packet gets with its second one; -1 if such a flow
+   * would end sooner then, and so must be moved on the timer wheel.
+   */
+  readonly promoted: Int32Array = new Int32Array(256);
+
+  set(idleNanos: Float64Array, activeNanos: number): void {
+    for (const [cls, nanos] of idleNanos.entries()) this.idleSeconds[cls] = wholeSeconds(nanos);
+    this.activeSeconds[0] = wholeSeconds(activeNanos);
+    for (const [protocol, cls] of CLASS_OF_PROTOCOL.entries()) {
+      this.promoted[protocol] = idleNanos[cls] < idleNanos[Class.single] ? -1 : cls << CLASS_SHIFT;
+    }
+  }
+}
+
+function wholeSeconds(nanos: number): number {
+  return Math.min(0x7fffffff, Math.floor(nanos / 1e9));
+}
 
 /**
  * Makes the steps for the packets of a batch and the flows of a table. Why functions are made for each:
  * docs/decisions/0014-functions-of-the-road.md.
  *
  * @param candidates gets the row that packet `from + k` probably belongs to, at `k`; 0: none
- * @param limits LIMITS numbers; may be changed
+ * @param limits may be changed
  * @param totals packets and octets accounted are added to its first two elements
  */
 export function plainRoad(
   batch: Batch,
   table: FlowTable,
   candidates: Int32Array,
-  limits: Int32Array,
+  limits: PlainLimits,
   totals: Float64Array,
 ): PlainRoad {
   const { a0, a1, a2, a3, b0, b1, b2, b3, ports, meta, keyExtra, hash } = batch;
   const { marks, verdict, direction, octets, seconds, nanos, tcpFlags, flow } = batch;
   const { index, hot, cold, coldStride, keyWords } = table;
+  const { idleSeconds, activeSeconds, promoted } = limits;
 
   function touch(from: number, to: number): number {
     const { mask } = table;
@@ -69,7 +92,7 @@ export function plainRoad(
   }
 
   function run(from: number, to: number, base: number): number {
-    const activeSeconds = limits[CLASSES];
+    const active = activeSeconds[0];
     let bytes = 0;
     let refused = 0;
     let i = from;
@@ -111,10 +134,9 @@ export function plainRoad(
       const gap = (second - hot[k + Hot.lastSeconds]) | 0;
       if (
         gap < 0 ||
-        gap >= limits[cls] ||
-        ((second - hot[k + Hot.startSeconds]) | 0) >= activeSeconds ||
+        gap >= idleSeconds[cls] ||
+        ((second - hot[k + Hot.startSeconds]) | 0) >= active ||
         (gap === 0 && nano < hot[k + Hot.lastNanos]) ||
-        cls === Class.single ||
         cls === Class.syn
       ) {
         break;
@@ -127,6 +149,11 @@ export function plainRoad(
       const after = (before + length) | 0;
       // A counter's low word runs over: only then does 0 come after a count, and plus after minus.
       if (packets === 0 || (before < 0 && after >= 0)) break;
+      if (cls === Class.single) {
+        const bits = promoted[meta[i] & 0xff];
+        if (bits < 0) break;
+        hot[k + Hot.state] = (state & ~CLASS_MASK) | bits;
+      }
       hot[c] = packets;
       hot[c + 1] = after;
       hot[k + Hot.lastSeconds] = second;

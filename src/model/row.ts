@@ -67,6 +67,7 @@ export const State = {
 } as const;
 /** Timeout class in bits 16–19, end reason in bits 20–23 of the state word. */
 export const CLASS_SHIFT = 16;
+export const CLASS_MASK: number = 15 << CLASS_SHIFT;
 export const REASON_SHIFT = 20;
 /** Of the first packet: its innermost tunnel (packet/tunnel.ts, 0: none) in bits 24–27, VLAN ids kept in bits 28–31. */
 export const TUNNEL_SHIFT = 24;

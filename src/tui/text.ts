@@ -1,6 +1,6 @@
 /** Text on a terminal: what it takes of the line, how it is cut, and that no stranger's bytes steer the terminal. */
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
 /** Escape sequences start with control characters; marks of direction reorder what was printed before. */
 const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 const WIDE =
@@ -18,6 +18,12 @@ export function safeLines(text: string): string {
   return text.split('\n').map(safeText).join('\n');
 }
 
+/** What a reader takes for one character each. Made when it is needed first: that takes ten milliseconds. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
+
 function graphemeWidth(grapheme: string): number {
   if (ZERO.test(grapheme)) return 0;
   return WIDE.test(grapheme) ? 2 : 1;
@@ -27,7 +33,7 @@ function graphemeWidth(grapheme: string): number {
 export function textWidth(text: string): number {
   if (ASCII.test(text)) return text.length;
   let width = 0;
-  for (const { segment } of segmenter.segment(text)) width += graphemeWidth(segment);
+  for (const { segment } of graphemes(text)) width += graphemeWidth(segment);
   return width;
 }
 
@@ -37,7 +43,7 @@ export function truncate(text: string, width: number): string {
   if (width < 1) return '';
   let used = 0;
   let kept = '';
-  for (const { segment } of segmenter.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const next = graphemeWidth(segment);
     if (used + next > width - 1) break;
     used += next;
