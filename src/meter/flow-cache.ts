@@ -10,6 +10,7 @@ import { PlainLimits, type PlainRoad, plainRoad } from './plain.js';
 import { Quotes } from './quotes.js';
 import { FlowTable } from './table.js';
 import { CLOSED, EVENT_FLAGS, followTcp, TcpFlag } from './tcp.js';
+import { nanosBetween } from './time.js';
 import { CLASS_OF_PROTOCOL, Class, NEW_CONNECTION_GAP_NANOS } from './timeouts.js';
 import { Wheel } from './wheel.js';
 
@@ -297,14 +298,14 @@ export class FlowCache {
     const state = hot[k + Hot.state];
     const second = batch.seconds[i];
     const nano = batch.nanos[i];
-    const gap = (second - hotUnsigned[k + Hot.lastSeconds]) * 1e9 + (nano - hot[k + Hot.lastNanos]);
+    const gap = nanosBetween(hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos], second, nano);
     if ((batch.tcpFlags[i] & SYN_ACK) === TcpFlag.syn && beginsAnew(state, gap)) {
       this.close(row, EndReason.end);
       return 0;
     }
     const idle = this.idleNanos[(state >>> CLASS_SHIFT) & 15];
-    const sinceLast =
-      (this.nowSeconds - hotUnsigned[k + Hot.lastSeconds]) * 1e9 + (this.nowNanos - hot[k + Hot.lastNanos]);
+    const { nowSeconds, nowNanos } = this;
+    const sinceLast = nanosBetween(hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos], nowSeconds, nowNanos);
     // Not a late packet, but a clock that was set back: the flow is of another time.
     const reason = sinceLast < -idle ? EndReason.forced : this.reasonAt(row, second, nano);
     if (reason === 0 && (state & State.dormant) === 0) return row;
@@ -357,8 +358,8 @@ export class FlowCache {
     const k = row * HOT_WORDS;
     const state = hot[k + Hot.state];
     const cls = (state >>> CLASS_SHIFT) & 15;
-    const sinceLast = (seconds - hotUnsigned[k + Hot.lastSeconds]) * 1e9 + (nanos - hot[k + Hot.lastNanos]);
-    const sinceStart = (seconds - hotUnsigned[k + Hot.startSeconds]) * 1e9 + (nanos - hot[k + Hot.startNanos]);
+    const sinceLast = nanosBetween(hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos], seconds, nanos);
+    const sinceStart = nanosBetween(hotUnsigned[k + Hot.startSeconds], hot[k + Hot.startNanos], seconds, nanos);
     const pastIdle = sinceLast - idleNanos[cls];
     const pastActive = (state & State.dormant) !== 0 ? -1 : sinceStart - activeNanos;
     if (pastIdle <= 0 && pastActive <= 0) return 0;
@@ -380,9 +381,12 @@ export class FlowCache {
     const k = row * HOT_WORDS;
     const state = hot[k + Hot.state];
     const cls = (state >>> CLASS_SHIFT) & 15;
-    const lasted =
-      (hotUnsigned[k + Hot.lastSeconds] - hotUnsigned[k + Hot.startSeconds]) * 1e9 +
-      (hot[k + Hot.lastNanos] - hot[k + Hot.startNanos]);
+    const lasted = nanosBetween(
+      hotUnsigned[k + Hot.startSeconds],
+      hot[k + Hot.startNanos],
+      hotUnsigned[k + Hot.lastSeconds],
+      hot[k + Hot.lastNanos],
+    );
     if ((state & State.dormant) === 0 && activeNanos < lasted + idleNanos[cls]) this.split(row);
     else this.close(row, quietReason(cls));
   }

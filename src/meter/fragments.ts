@@ -2,6 +2,7 @@ import { BATCH_SIZE, Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { DEFAULT_KEY, KeyKind } from '../packet/key.js';
 import { Notice, Refusal } from '../packet/refusal.js';
+import { nanosBetween } from './time.js';
 
 /** Words of a datagram's entry. */
 const Entry = {
@@ -112,7 +113,7 @@ export class Fragments {
     while (this.forgotten < this.begun) {
       const e = this.oldest();
       const { entries } = this;
-      const age = (seconds - (entries[e + Entry.seconds] >>> 0)) * 1e9 + (nanos - entries[e + Entry.nanos]);
+      const age = nanosBetween(entries[e + Entry.seconds] >>> 0, entries[e + Entry.nanos], seconds, nanos);
       if (age <= timeout) break;
       this.forget(decoder);
     }

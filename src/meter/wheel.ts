@@ -2,6 +2,7 @@ import { CLASS_SHIFT } from '../model/row.js';
 import { HOT_WORDS, Hot } from './layout.js';
 import { CHUNK_ROWS, SLOT_BITS, Slots } from './slots.js';
 import type { FlowTable } from './table.js';
+import { nanosBetween } from './time.js';
 import { CLASSES } from './timeouts.js';
 
 /** Ticks a second of packet time, and slots of a wheel (17 minutes, if one is for one tick). */
@@ -98,8 +99,9 @@ export class Wheel {
     const k = row * HOT_WORDS;
     const idle = this.idleNanos[(hot[k + Hot.state] >>> CLASS_SHIFT) & 15];
     const base = this.baseSeconds;
-    const byIdle = (hotUnsigned[k + Hot.lastSeconds] - base) * 1e9 + hot[k + Hot.lastNanos] + idle;
-    const byActive = (hotUnsigned[k + Hot.startSeconds] - base) * 1e9 + hot[k + Hot.startNanos] + this.activeNanos;
+    const byIdle = nanosBetween(base, 0, hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos]) + idle;
+    const byActive =
+      nanosBetween(base, 0, hotUnsigned[k + Hot.startSeconds], hot[k + Hot.startNanos]) + this.activeNanos;
     return this.turnBehind(byIdle < byActive ? byIdle : byActive);
   }
 
@@ -108,7 +110,7 @@ export class Wheel {
     const { hot, hotUnsigned } = this.table;
     const k = row * HOT_WORDS;
     const idle = this.idleNanos[(hot[k + Hot.state] >>> CLASS_SHIFT) & 15];
-    const at = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos] + idle;
+    const at = nanosBetween(this.baseSeconds, 0, hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos]) + idle;
     return this.turnBehind(at);
   }
 
@@ -217,7 +219,7 @@ export class Wheel {
       if (row === 0) continue;
       if (only !== undefined) return row;
       const k = row * HOT_WORDS;
-      const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
+      const seen = nanosBetween(this.baseSeconds, 0, hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos]);
       if (seen < bestSeen) {
         best = row;
         bestSeen = seen;
@@ -247,7 +249,7 @@ export class Wheel {
           this.moved = true;
           continue;
         }
-        const seen = (hotUnsigned[k + Hot.lastSeconds] - this.baseSeconds) * 1e9 + hot[k + Hot.lastNanos];
+        const seen = nanosBetween(this.baseSeconds, 0, hotUnsigned[k + Hot.lastSeconds], hot[k + Hot.lastNanos]);
         if (seen < bestSeen) {
           best = row;
           bestSeen = seen;

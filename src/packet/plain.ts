@@ -43,10 +43,6 @@ export function plainDecoder(
     let count = 0;
     let others = 0;
     for (let i = from; i < to; i++) {
-      if (verdict[i] !== Refusal.none) {
-        left[count++] = i;
-        continue;
-      }
       const start = offset[i];
       const length = captured[i];
       const there = wire[i] - 14;
@@ -57,7 +53,7 @@ export function plainDecoder(
       // All ones if the source is endpoint B.
       let swap = 0;
       let mixed = 0;
-      if (link[i] === LINK_ETHERNET && length >= 54) {
+      if (verdict[i] === Refusal.none && link[i] === LINK_ETHERNET && length >= 54) {
         const type = view.getUint16(start + 12);
         if (type === EtherType.ipv4) {
           const first = view.getInt32(ip);
@@ -140,10 +136,11 @@ export function plainDecoder(
       }
       const body = at + header;
       const end = start + length;
-      if (at === 0 || body > end || body > ip + total) {
-        left[count++] = i;
-        continue;
-      }
+      const leave = at === 0 || body > end || body > ip + total ? 1 : 0;
+      // Counted without a branch: code that was not run before it is compiled is compiled again when it is.
+      left[count] = i;
+      count += leave;
+      if (leave !== 0) continue;
       if (shards !== 1 && shardOf(mixed, shards) !== shard) {
         verdict[i] = Refusal.otherShard;
         others++;

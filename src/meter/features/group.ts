@@ -174,14 +174,8 @@ export function countShort(words: Int32Array, at: number, shift: 0 | 16): void {
   if (((words[at] >>> shift) & MOST_COUNT) !== MOST_COUNT) words[at] += 1 << shift;
 }
 
-export const NANOS_PER_SECOND = 1e9;
 /** Set in a stored word of nanoseconds (which need 30 bits) to tell a time that is known from a column still zero. */
 export const TIME_KNOWN: number = 1 << 30;
-
-/** Nanoseconds from one moment to another; exact up to 104 days. Seconds are unsigned. */
-export function nanosBetween(fromSeconds: number, fromNanos: number, toSeconds: number, toNanos: number): number {
-  return (toSeconds - fromSeconds) * NANOS_PER_SECOND + (toNanos - fromNanos);
-}
 
 /** Nanoseconds as microseconds with three decimals. */
 export function toMicros(nanos: number): number {

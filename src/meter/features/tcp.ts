@@ -1,6 +1,7 @@
 import type { RecordField } from '../../model/hook.js';
 import type { RecordBatch } from '../../model/record-batch.js';
 import { type Batch, Mark } from '../../packet/batch.js';
+import { nanosBetween } from '../time.js';
 import {
   countShort,
   directed,
@@ -9,7 +10,6 @@ import {
   type FeatureLayout,
   FeaturePass,
   type FieldText,
-  nanosBetween,
   sideBase,
   single,
   toMicros,

@@ -1,12 +1,11 @@
 import type { RecordField } from '../../model/hook.js';
 import type { Batch } from '../../packet/batch.js';
+import { nanosBetween } from '../time.js';
 import {
   directed,
   type FeatureGroup,
   type FeatureLayout,
   FeaturePass,
-  NANOS_PER_SECOND,
-  nanosBetween,
   packetsOf,
   TIME_KNOWN,
   toMicros,
@@ -82,7 +81,7 @@ class TimingPass extends FeaturePass {
         const before = words[base + last + 1];
         let gap = 0;
         if (before !== 0) {
-          gap = (nowSeconds - unsigned[base + last]) * NANOS_PER_SECOND + (nowNanos - (before ^ TIME_KNOWN));
+          gap = nanosBetween(unsigned[base + last], before ^ TIME_KNOWN, nowSeconds, nowNanos);
           const counted = Math.max(0, gap);
           const at = (base >> 1) + statistics;
           doubles[at] += counted;
