@@ -2,11 +2,10 @@ import { describeRefusal, isSupportedLinkType } from '../codec/link-type.js';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { ScaleSink } from '../export/scale.js';
 import { compileFilter } from '../filter/filter.js';
-import { RecordQueue } from '../meter/record-queue.js';
 import type { FlowHook, RecordField } from '../model/hook.js';
 import type { MeterOptions } from '../model/options.js';
 import { recordMembers } from '../model/read-record.js';
-import type { RecordBatch } from '../model/record-batch.js';
+import { RecordBatch } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
 import { REFUSAL_NAMES } from '../packet/refusal.js';
 import { type EndedFlow, EndedView, type LiveFlow, LiveView } from './flow-view.js';
@@ -92,15 +91,14 @@ export class Meter<Data = unknown> {
     const { sampling } = settings;
     const scale = sampling?.scale === true ? new ScaleSink(sampling.n, NOWHERE) : undefined;
     this.#scale = scale;
-    const { table, side, records } = this.#shard.meter;
-    // A queue of its own copies one row at a time, as they are copied when they end.
-    const copies = new RecordQueue(records.layout);
-    let copy: RecordBatch | undefined;
+    const { meter } = this.#shard;
+    const { layout } = meter.records;
+    const copy = new RecordBatch(layout, new ArrayBuffer(layout.stride * 4));
     this.#live = new LiveView(this.members, {
       copy(row) {
-        if (copy !== undefined) copies.give(copy);
-        copies.put(table, row, side, undefined);
-        copy = copies.take(true) as RecordBatch;
+        copy.count = 0;
+        copy.quoted.clear();
+        meter.copy(row, copy);
         scale?.write(copy);
         return copy;
       },

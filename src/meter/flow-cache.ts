@@ -60,11 +60,9 @@ export class FlowCache {
   dormantCount = 0;
   /** By `EndReason`. */
   readonly ended: Float64Array = new Float64Array(8);
-  /** Packets of the present segment that began flows; of those, the ones that began in a new row (not after a cut). */
+  /** Packets of the present segment that began flows. */
   readonly created: Int32Array;
   createdCount = 0;
-  readonly fresh: Int32Array;
-  freshCount = 0;
   readonly closing: Int32Array;
   /** Rows cut by the active timeout and not yet told, and the rows in which their flows go on. */
   readonly cutFrom: Int32Array;
@@ -96,7 +94,6 @@ export class FlowCache {
     this.limits.set(this.idleNanos, this.activeNanos);
     this.plain = plainRoad(decoder.batch, this.table, this.candidates, this.limits, this.totals);
     this.created = new Int32Array(BATCH_SIZE);
-    this.fresh = new Int32Array(BATCH_SIZE);
     // A packet may end two flows: its own old one, and one that makes room.
     this.closing = new Int32Array(options.closingRoom + BATCH_SIZE * 2);
     this.cutFrom = new Int32Array(this.closing.length);
@@ -119,7 +116,6 @@ export class FlowCache {
   /** Accounts packets [from, to) to their flows and sets `batch.flow`. */
   update(batch: Batch, from: number, to: number): void {
     this.createdCount = 0;
-    this.freshCount = 0;
     const { candidates, plain } = this;
     if (batch !== this.decoder.batch) {
       // Packets that had to wait.
@@ -266,7 +262,6 @@ export class FlowCache {
     hot[k + Hot.state] = state;
     hot[k + Hot.iface] = batch.iface[i];
     this.open(batch, i, row);
-    this.fresh[this.freshCount++] = row;
     table.insert(batch.hash[i], row);
     if (table.live > this.peak) this.peak = table.live;
     return row;

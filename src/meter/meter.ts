@@ -7,17 +7,18 @@ import { type Batch, Mark } from '../packet/batch.js';
 import type { Decoder } from '../packet/decoder.js';
 import { type KeyOptions, keyWords } from '../packet/key.js';
 import { Refusal } from '../packet/refusal.js';
+import { type RowCopier, rowCopier } from './copier.js';
 import { FlowCache } from './flow-cache.js';
 import { Fragments } from './fragments.js';
 import { HOT_WORDS, Hot } from './layout.js';
-import { copyFlow, RecordQueue } from './record-queue.js';
+import { RecordQueue } from './record-queue.js';
 import type { FlowTable } from './table.js';
 import { TICK_NANOS, TICKS_PER_SECOND } from './wheel.js';
 
 /** Packets may be this many ticks older than the newest one before time counts as set back. */
 const REORDER_TICKS = 2 * TICKS_PER_SECOND;
-/** Words from which on `fill` is faster than a loop. */
-const WIDE = 32;
+/** Flows whose side rows are brought into the cache together. */
+const GROUP = 32;
 /** Rows that are put anew into the wheel in one call. */
 const REARMED = 4096;
 /** Rows closed before they are handed to hooks and copied out; the wheel closes up to 64 at a time beyond them. */
@@ -74,6 +75,9 @@ export class FlowMeter {
   private readonly decoder: Decoder;
   private readonly cache: FlowCache;
   private readonly fragments: Fragments;
+  private readonly copier: RowCopier;
+  /** Keeps loads that only bring memory nearer from being optimised away. */
+  touched = 0;
   private nowSeconds = 0;
   private nowNanos = 0;
   private cursor = 1;
@@ -117,6 +121,7 @@ export class FlowMeter {
       side,
     };
     this.records = new RecordQueue(layout, options.sharedRecords);
+    this.copier = rowCopier(this.table, this.side);
   }
 
   /** Live flows: those that were opened and have not ended. */
@@ -206,7 +211,7 @@ export class FlowMeter {
   /** Copies a live flow as a record to the end of the batch, which must be of this meter's layout and have room. */
   copy(row: number, batch: RecordBatch): void {
     const aside = (this.table.hot[row * HOT_WORDS + Hot.state] & State.quotes) !== 0;
-    copyFlow(this.table, row, this.side, aside ? this.cache.quotes.get(row) : undefined, batch);
+    this.copier.copy(row, aside ? this.cache.quotes.get(row) : undefined, batch);
   }
 
   /** Other timeouts (ns, as in the options) from now on, also for flows that live: those are put anew little by little. */
@@ -260,7 +265,6 @@ export class FlowMeter {
     const { hooks } = this.options;
     cache.update(batch, from, to);
     if (hooks.length > 0) {
-      this.clearSide(cache.fresh, cache.freshCount);
       this.tellCuts();
       for (const hook of hooks) {
         if (cache.createdCount > 0) hook.created?.(batch, cache.created, cache.createdCount);
@@ -270,21 +274,10 @@ export class FlowMeter {
     if (cache.closingCount > 0) this.flushClosing();
   }
 
-  /** Side rows of new flows begin with zeros. */
-  private clearSide(rows: Int32Array, count: number): void {
-    const { words, stride } = this.side;
-    for (let r = 0; r < count; r++) {
-      const from = rows[r] * stride;
-      if (stride > WIDE) words.fill(0, from, from + stride);
-      else for (let w = 0; w < stride; w++) words[from + w] = 0;
-    }
-  }
-
   /** Tells the hooks of flows that were cut by the active timeout. */
   private tellCuts(): void {
     const { cache } = this;
     if (cache.cutCount === 0) return;
-    this.clearSide(cache.cutTo, cache.cutCount);
     for (const hook of this.options.hooks) hook.continued?.(cache.cutFrom, cache.cutTo, cache.cutCount);
     cache.cutCount = 0;
   }
@@ -315,19 +308,34 @@ export class FlowMeter {
     for (let c = 0; c < cache.closingCount; c++) {
       const row = closing[c];
       // A dormant row has no packets: nothing to report.
-      if ((hot[row * HOT_WORDS + Hot.state] & State.dormant) !== 0) table.give(row);
+      if ((hot[row * HOT_WORDS + Hot.state] & State.dormant) !== 0) this.free(row);
       else closing[count++] = row;
     }
     cache.closingCount = 0;
     if (count === 0) return;
     for (const hook of this.options.hooks) hook.expired?.(closing, count);
-    for (let c = 0; c < count; c++) {
-      const row = closing[c];
-      const aside = (hot[row * HOT_WORDS + Hot.state] & State.quotes) !== 0;
-      const quoted = aside ? cache.quotes.take(row) : undefined;
-      if (!isDeleted(hot[row * HOT_WORDS + Hot.state])) this.records.put(table, row, this.side, quoted);
-      table.give(row);
+    for (let from = 0; from < count; from += GROUP) this.copyOut(closing, from, Math.min(from + GROUP, count));
+  }
+
+  private copyOut(rows: Int32Array, from: number, to: number): void {
+    const { cache, copier, records, table } = this;
+    this.touched = copier.touch(rows, from, to);
+    for (let c = from; c < to; c++) {
+      const row = rows[c];
+      const state = table.hot[row * HOT_WORDS + Hot.state];
+      const quoted = (state & State.quotes) !== 0 ? cache.quotes.take(row) : undefined;
+      if (!isDeleted(state)) {
+        copier.copy(row, quoted, records.open);
+        records.appended();
+      }
+      this.free(row);
     }
+  }
+
+  /** Side rows of new flows begin with zeros: those of old ones are cleared while they are at hand. */
+  private free(row: number): void {
+    this.copier.clear(row);
+    this.table.give(row);
   }
 }
 

@@ -1,8 +1,4 @@
-import type { SideTable } from '../model/hook.js';
 import { RECORD_BATCH_SIZE, RecordBatch, type RecordLayout } from '../model/record-batch.js';
-import { ROW_WORDS } from '../model/row.js';
-import { COLD_WORDS, copyRecord, HOT_WORDS } from './layout.js';
-import type { FlowTable } from './table.js';
 
 /** Batches that may wait to be taken; the meter stops when there is no room for what one step can produce. */
 const WAITING = 8;
@@ -34,16 +30,19 @@ export class RecordQueue {
     return this.full.length > 0;
   }
 
-  /** Copies one record: the row and its additional key words, its side row, and what stands aside of it. */
-  put(table: FlowTable, row: number, side: SideTable, quoted: Int32Array | undefined): void {
+  /** The batch that the next record is to be appended to. */
+  get open(): RecordBatch {
     this.current ??= this.spare.pop() ?? this.makeBatch();
-    const batch = this.current;
-    copyFlow(table, row, side, quoted, batch);
+    return this.current;
+  }
+
+  /** A record was appended to the open batch. */
+  appended(): void {
     this.count++;
-    if (batch.count === batch.capacity) {
-      this.full.push(batch);
-      this.current = undefined;
-    }
+    const batch = this.current;
+    if (batch === undefined || batch.count < batch.capacity) return;
+    this.full.push(batch);
+    this.current = undefined;
   }
 
   private makeBatch(): RecordBatch {
@@ -65,26 +64,4 @@ export class RecordQueue {
     batch.quoted.clear();
     if (this.spare.length < WAITING) this.spare.push(batch);
   }
-}
-
-/** Appends a flow to a batch that has room: row and additional key words, side row, and what stands aside of it. */
-export function copyFlow(
-  table: FlowTable,
-  row: number,
-  side: SideTable,
-  quoted: Int32Array | undefined,
-  batch: RecordBatch,
-): void {
-  const target = batch.words;
-  let at = batch.count * batch.layout.stride;
-  const cold = row * table.coldStride;
-  copyRecord(table.hot, row * HOT_WORDS, table.cold, cold, target, at);
-  at += ROW_WORDS;
-  const { keyWords } = table;
-  for (let w = 0; w < keyWords; w++) target[at + w] = table.cold[cold + COLD_WORDS + w];
-  at += keyWords + (keyWords & 1);
-  const from = row * side.stride;
-  for (let w = 0; w < side.stride; w++) target[at + w] = side.words[from + w];
-  if (quoted !== undefined) batch.quoted.set(batch.count, quoted);
-  batch.count++;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type EndedFlow, type LiveFlow, Meter } from '../../src/index.js';
-import { add, added, collecting, usage } from './meters.js';
+import { add, added, collecting, sorted, usage } from './meters.js';
 import { connection, ipOf, Proto, timeOf } from './packets.js';
 
 test('onEnd tells of each flow at once, with its reason', () => {
@@ -70,6 +70,24 @@ test('the meter goes on after finish', () => {
   assert.deepEqual(imbalance, []);
   assert.equal(flows.ended.end, 2);
   assert.equal(records.length, 2);
+});
+
+test('a flow finds nothing of the one that had its row before', () => {
+  const later = [2, 3, 4].map((srcPort) => ({ at: 30, srcPort, protocol: Proto.udp, payload: 9 }));
+  const { meter: alone, records: expected } = collecting({ features: 'all' });
+  for (const packet of later) add(alone, packet);
+  alone.finish();
+  const { meter, records } = collecting({ features: 'all', timeouts: { active: 1000 } });
+  for (const packet of connection({ at: -90_000, srcPort: 1 })) add(meter, packet);
+  // Is cut by the active timeout, and has a second row that never gets a packet.
+  for (const at of [-90_000, -89_900, -89_100]) add(meter, { at, srcPort: 9, payload: 5 });
+  meter.advance(timeOf({ at: -10 }));
+  assert.equal(meter.counters.flows.live, 0);
+  const before = records.length;
+  assert.ok(before >= 2);
+  for (const packet of later) add(meter, packet);
+  meter.finish();
+  assert.deepEqual(sorted(records.slice(before)), sorted(expected));
 });
 
 test('user data stays with its flow, comes to onEnd with it, and is gone then', () => {

@@ -58,8 +58,27 @@ export class FeatureLayout {
 /** Name of the hook of all features that look at every packet. */
 export const FEATURES_HOOK = 'features';
 
+/**
+ * Looks at packets [from, to) of its batch. `bases[i]` is the first hot word of the sender of packet i in the side table; -1:
+ * the packet is of no flow.
+ */
+export type PassUpdate = (from: number, to: number, bases: Int32Array) => void;
+
+/** What was made for this batch before, or is made now. There are as many batches as a meter has: that of its source, few more. */
+function forBatch<T>(made: Map<Batch, T>, batch: Batch, make: () => T): T {
+  let one = made.get(batch);
+  if (one === undefined) {
+    one = make();
+    made.set(batch, one);
+  }
+  return one;
+}
+
 /** Features that are kept together: one pass over a batch for all of them. */
 export abstract class FeaturePass {
+  #batch: Batch | undefined;
+  #update: PassUpdate = () => {};
+  readonly #updates = new Map<Batch, PassUpdate>();
   protected side!: SideTable;
   /** From an endpoint's first hot word to its first cold one. */
   protected cold = 0;
@@ -78,8 +97,16 @@ export abstract class FeaturePass {
   /** As FlowHook has it. */
   created?(batch: Batch, indexes: Int32Array, count: number): void;
 
-  /** `bases[i]` is the first hot word of the sender of packet i in the side table; -1: the packet is of no flow. */
-  abstract updated(batch: Batch, from: number, to: number, bases: Int32Array): void;
+  /** Makes the look at the packets of a batch: see docs/decisions/0014-functions-of-the-road.md. */
+  protected abstract updater(batch: Batch): PassUpdate;
+
+  updated(batch: Batch, from: number, to: number, bases: Int32Array): void {
+    if (batch !== this.#batch) {
+      this.#batch = batch;
+      this.#update = forBatch(this.#updates, batch, () => this.updater(batch));
+    }
+    this.#update(from, to, bases);
+  }
 
   /** First word of the columns of both endpoints. */
   protected bothOf(base: number, direction: number): number {
@@ -110,8 +137,11 @@ export class FeatureHook implements FlowHook {
   #side: SideTable | undefined;
   #offset = 0;
   #bases: Int32Array = new Int32Array(BATCH_SIZE);
+  #batch: Batch | undefined;
+  #touch: (from: number, to: number) => number = () => 0;
+  readonly #touchers = new Map<Batch, (from: number, to: number) => number>();
   /** What the touching pass read; kept so that it is not optimised away. */
-  #touched = 0;
+  touched = 0;
 
   constructor(layout: FeatureLayout, passes: readonly FeaturePass[]) {
     this.words = layout.words;
@@ -131,8 +161,16 @@ export class FeatureHook implements FlowHook {
   }
 
   updated(batch: Batch, from: number, to: number): void {
-    if (this.#bases.length < batch.capacity) this.#bases = new Int32Array(batch.capacity);
-    this.#touch(batch, from, to);
+    if (this.#bases.length < batch.capacity) {
+      this.#bases = new Int32Array(batch.capacity);
+      this.#touchers.clear();
+      this.#batch = undefined;
+    }
+    if (batch !== this.#batch) {
+      this.#batch = batch;
+      this.#touch = forBatch(this.#touchers, batch, () => this.#toucher(batch));
+    }
+    this.touched = this.#touch(from, to);
     for (const pass of this.#passes) pass.updated(batch, from, to, this.#bases);
   }
 
@@ -141,7 +179,7 @@ export class FeatureHook implements FlowHook {
    * other, so that the waits for memory overlap, which they would hardly do in the long passes that follow. For the same
    * reason it must not branch on what cannot be foretold, as the direction.
    */
-  #touch(batch: Batch, from: number, to: number): void {
+  #toucher(batch: Batch): (from: number, to: number) => number {
     const { words, stride } = this.#side!;
     const bases = this.#bases;
     const offset = this.#offset;
@@ -150,18 +188,20 @@ export class FeatureHook implements FlowHook {
     const second = Math.min(LINE_WORDS, last);
     const third = Math.min(LINE_WORDS * 2, last);
     const { flow, direction } = batch;
-    let touched = 0;
-    for (let i = from; i < to; i++) {
-      const row = flow[i];
-      if (row < 0) {
-        bases[i] = -1;
-        continue;
+    return (from, to) => {
+      let touched = 0;
+      for (let i = from; i < to; i++) {
+        const row = flow[i];
+        if (row < 0) {
+          bases[i] = -1;
+          continue;
+        }
+        const base = Math.imul(row, stride) + offset + Math.imul(direction[i], half);
+        bases[i] = base;
+        touched ^= words[base] ^ words[base + second] ^ words[base + third] ^ words[base + last];
       }
-      const base = Math.imul(row, stride) + offset + Math.imul(direction[i], half);
-      bases[i] = base;
-      touched ^= words[base] ^ words[base + second] ^ words[base + third] ^ words[base + last];
-    }
-    this.#touched ^= touched;
+      return touched;
+    };
   }
 }
 

@@ -9,6 +9,7 @@ import {
   FeaturePass,
   type FieldText,
   octetsOf,
+  type PassUpdate,
   packetsOf,
   rounded,
 } from './group.js';
@@ -52,7 +53,7 @@ class HeaderPass extends FeaturePass {
     this.#at = at;
   }
 
-  updated(batch: Batch, from: number, to: number, bases: Int32Array): void {
+  protected updater(batch: Batch): PassUpdate {
     const { words, unsigned, doubles } = this.side;
     const { octets, wire, ttl, marks, payloadLength } = batch;
     const { state: stateAt, squares, lengths, layer2, payloadPackets, payloadBytes, fragments } = this.#at;
@@ -61,41 +62,44 @@ class HeaderPass extends FeaturePass {
     const hasLayer2 = layer2 >= 0;
     const hasPayload = payloadBytes >= 0;
     const hasFragments = fragments >= 0;
-    for (let i = from; i < to; i++) {
-      const base = bases[i];
-      if (base < 0) continue;
-      let state = words[base + stateAt];
-      if ((state & SEEN) === 0) {
-        state = this.#first(batch, i, base);
-        words[base + stateAt] = state;
-      }
-      if (hasTtl) {
-        const high = ttl[i];
-        const low = 255 - high;
-        if (low > ((state >>> 8) & 255) || high > ((state >>> 16) & 255)) {
-          const lowest = Math.max(low, (state >>> 8) & 255);
-          const highest = Math.max(high, (state >>> 16) & 255);
-          words[base + stateAt] = (state & ~0xffff00) | (lowest << 8) | (highest << 16);
+    const { cold } = this;
+    return (from, to, bases) => {
+      for (let i = from; i < to; i++) {
+        const base = bases[i];
+        if (base < 0) continue;
+        let state = words[base + stateAt];
+        if ((state & SEEN) === 0) {
+          state = this.#first(batch, i, base);
+          words[base + stateAt] = state;
+        }
+        if (hasTtl) {
+          const high = ttl[i];
+          const low = 255 - high;
+          if (low > ((state >>> 8) & 255) || high > ((state >>> 16) & 255)) {
+            const lowest = Math.max(low, (state >>> 8) & 255);
+            const highest = Math.max(high, (state >>> 16) & 255);
+            words[base + stateAt] = (state & ~0xffff00) | (lowest << 8) | (highest << 16);
+          }
+        }
+        // No branches on sizes: they cannot be foretold.
+        const pair = base >> 1;
+        if (hasLength) {
+          const length = octets[i];
+          doubles[pair + squares] += length * length;
+          words[base + lengths] = Math.max(words[base + lengths], LONGEST - length);
+          words[base + lengths + 1] = Math.max(words[base + lengths + 1], length);
+        }
+        if (hasLayer2) doubles[pair + layer2] += wire[i];
+        if (hasPayload) {
+          const length = payloadLength[i];
+          doubles[pair + payloadBytes] += length;
+          unsigned[base + payloadPackets] = Math.min(MOST_COUNT, unsigned[base + payloadPackets] + Math.min(1, length));
+        }
+        if (hasFragments && (marks[i] & (Mark.fragmentFirst | Mark.fragmentLater)) !== 0) {
+          words[base + cold + fragments]++;
         }
       }
-      // No branches on sizes: they cannot be foretold.
-      const pair = base >> 1;
-      if (hasLength) {
-        const length = octets[i];
-        doubles[pair + squares] += length * length;
-        words[base + lengths] = Math.max(words[base + lengths], LONGEST - length);
-        words[base + lengths + 1] = Math.max(words[base + lengths + 1], length);
-      }
-      if (hasLayer2) doubles[pair + layer2] += wire[i];
-      if (hasPayload) {
-        const length = payloadLength[i];
-        doubles[pair + payloadBytes] += length;
-        unsigned[base + payloadPackets] = Math.min(MOST_COUNT, unsigned[base + payloadPackets] + Math.min(1, length));
-      }
-      if (hasFragments && (marks[i] & (Mark.fragmentFirst | Mark.fragmentLater)) !== 0) {
-        words[base + this.cold + fragments]++;
-      }
-    }
+    };
   }
 
   /** Keeps what the first packet of a direction says; returns the state word. */

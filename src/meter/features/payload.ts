@@ -1,6 +1,6 @@
 import type { RecordField } from '../../model/hook.js';
 import { type Batch, Mark } from '../../packet/batch.js';
-import { directed, type FeatureGroup, type FeatureLayout, FeaturePass, rounded } from './group.js';
+import { directed, type FeatureGroup, type FeatureLayout, FeaturePass, type PassUpdate, rounded } from './group.js';
 
 /** Bytes of the first payload that are kept. A multiple of 4. */
 const FIRST_BYTES = 16;
@@ -39,15 +39,17 @@ class PayloadPass extends FeaturePass {
     this.#entropy = entropy;
   }
 
-  updated(batch: Batch, from: number, to: number, bases: Int32Array): void {
+  protected updater(batch: Batch): PassUpdate {
     const { words } = this.side;
     const { payloadCaptured, marks } = batch;
     const state = this.#state;
-    for (let i = from; i < to; i++) {
-      const base = bases[i];
-      if (base < 0 || (words[base + state] & SEEN) !== 0 || payloadCaptured[i] <= 0) continue;
-      if ((marks[i] & Mark.fragmentLater) === 0) this.#first(batch, i, base);
-    }
+    return (from, to, bases) => {
+      for (let i = from; i < to; i++) {
+        const base = bases[i];
+        if (base < 0 || (words[base + state] & SEEN) !== 0 || payloadCaptured[i] <= 0) continue;
+        if ((marks[i] & Mark.fragmentLater) === 0) this.#first(batch, i, base);
+      }
+    };
   }
 
   #first(batch: Batch, i: number, base: number): void {

@@ -10,6 +10,7 @@ import {
   type FeatureLayout,
   FeaturePass,
   type FieldText,
+  type PassUpdate,
   sideBase,
   single,
   toMicros,
@@ -88,63 +89,66 @@ class TcpPass extends FeaturePass {
     this.#zeroWindows = zeroWindows;
   }
 
-  updated(batch: Batch, from: number, to: number, bases: Int32Array): void {
+  protected updater(batch: Batch): PassUpdate {
     const { words } = this.side;
     const { cold } = this;
-    const { marks, transport, tcpFlags, payloadLength, offset, captured, view } = batch;
+    const { marks, transport, tcpFlags, payloadLength, offset, captured } = batch;
     const { state: stateAt, window, first, options, next, holes, rsts } = this.#at;
     const hasWindow = window >= 0;
     const hasZeroWindows = this.#zeroWindows;
     const readsWindow = hasWindow || hasZeroWindows;
     const hasOptions = options >= 0;
     const hasSequence = next >= 0;
-    for (let i = from; i < to; i++) {
-      const base = bases[i];
-      if (base < 0 || (marks[i] & Mark.tcp) === 0) continue;
-      const header = transport[i];
-      const flags = tcpFlags[i];
-      const before = words[base + stateAt];
-      let state = before | State.seen;
-      // Without these 16 bytes of the header it was cut, and its window is not known.
-      if (readsWindow && ((marks[i] & Mark.cut) === 0 || header + 16 <= offset[i] + captured[i])) {
-        const size = view.getUint16(header + 14);
-        if (hasWindow) {
-          if ((before & State.window) === 0) {
-            words[base + first] |= size << 16;
-            state |= State.window;
+    return (from, to, bases) => {
+      const { view } = batch;
+      for (let i = from; i < to; i++) {
+        const base = bases[i];
+        if (base < 0 || (marks[i] & Mark.tcp) === 0) continue;
+        const header = transport[i];
+        const flags = tcpFlags[i];
+        const before = words[base + stateAt];
+        let state = before | State.seen;
+        // Without these 16 bytes of the header it was cut, and its window is not known.
+        if (readsWindow && ((marks[i] & Mark.cut) === 0 || header + 16 <= offset[i] + captured[i])) {
+          const size = view.getUint16(header + 14);
+          if (hasWindow) {
+            if ((before & State.window) === 0) {
+              words[base + first] |= size << 16;
+              state |= State.window;
+            }
+            const range = words[base + window];
+            if (0xffff - size > range >>> 16 || size > (range & 0xffff)) {
+              words[base + window] = (Math.max(0xffff - size, range >>> 16) << 16) | Math.max(size, range & 0xffff);
+            }
           }
-          const range = words[base + window];
-          if (0xffff - size > range >>> 16 || size > (range & 0xffff)) {
-            words[base + window] = (Math.max(0xffff - size, range >>> 16) << 16) | Math.max(size, range & 0xffff);
+          if (hasZeroWindows && size === 0 && (flags & (SYN | FIN | RST)) === 0)
+            countShort(words, base + cold + rsts, 16);
+        }
+        if (hasOptions && (flags & SYN) === 0) {
+          const length = (view.getUint8(header + 12) >>> 4) << 2;
+          if (length > HEADER_BYTES) {
+            const end = Math.min(header + length, offset[i] + captured[i]);
+            const at = header + HEADER_BYTES;
+            if (length === 32 && end === at + 12 && view.getInt32(at) === TIMESTAMP_ONLY) {
+              words[base + options] |= TIMESTAMP_ONLY_BITS;
+            } else parseOptions(view, at, end, words, base + options);
           }
         }
-        if (hasZeroWindows && size === 0 && (flags & (SYN | FIN | RST)) === 0)
-          countShort(words, base + cold + rsts, 16);
-      }
-      if (hasOptions && (flags & SYN) === 0) {
-        const length = (view.getUint8(header + 12) >>> 4) << 2;
-        if (length > HEADER_BYTES) {
-          const end = Math.min(header + length, offset[i] + captured[i]);
-          const at = header + HEADER_BYTES;
-          if (length === 32 && end === at + 12 && view.getInt32(at) === TIMESTAMP_ONLY) {
-            words[base + options] |= TIMESTAMP_ONLY_BITS;
-          } else parseOptions(view, at, end, words, base + options);
+        if (hasSequence && (flags & RST) === 0) {
+          const sequence = view.getInt32(header + 4);
+          const length = payloadLength[i] + ((flags & SYN) >>> 1) + (flags & FIN);
+          if ((before & State.sequence) === 0) {
+            state |= State.sequence;
+            beginSequence(words, base + next, base + cold + holes, sequence, length, (flags & SYN) !== 0);
+          } else if (sequence === words[base + next]) {
+            words[base + next] = sequence + length;
+          } else this.#judge(base, sequence, length, flags);
         }
+        if (state !== before) words[base + stateAt] = state;
+        if ((flags & (SYN | FIN | RST)) !== 0) this.#special(batch, i, base, flags);
+        else if ((state & State.awaitsAck) !== 0 && (flags & ACK) !== 0) this.#established(batch, i, base);
       }
-      if (hasSequence && (flags & RST) === 0) {
-        const sequence = view.getInt32(header + 4);
-        const length = payloadLength[i] + ((flags & SYN) >>> 1) + (flags & FIN);
-        if ((before & State.sequence) === 0) {
-          state |= State.sequence;
-          beginSequence(words, base + next, base + cold + holes, sequence, length, (flags & SYN) !== 0);
-        } else if (sequence === words[base + next]) {
-          words[base + next] = sequence + length;
-        } else this.#judge(base, sequence, length, flags);
-      }
-      if (state !== before) words[base + stateAt] = state;
-      if ((flags & (SYN | FIN | RST)) !== 0) this.#special(batch, i, base, flags);
-      else if ((state & State.awaitsAck) !== 0 && (flags & ACK) !== 0) this.#established(batch, i, base);
-    }
+    };
   }
 
   #judge(base: number, sequence: number, length: number, flags: number): void {

@@ -6,6 +6,7 @@ import {
   type FeatureGroup,
   type FeatureLayout,
   FeaturePass,
+  type PassUpdate,
   packetsOf,
   TIME_KNOWN,
   toMicros,
@@ -65,45 +66,47 @@ class TimingPass extends FeaturePass {
     }
   }
 
-  updated(batch: Batch, from: number, to: number, bases: Int32Array): void {
+  protected updater(batch: Batch): PassUpdate {
     const { words, unsigned, doubles } = this.side;
     const { seconds, nanos, octets, payloadLength } = batch;
     const { last, statistics, spltCount, start, slots } = this.#at;
     const hasGaps = statistics >= 0;
     const hasSplt = spltCount >= 0;
     const hasSlots = slots >= 0;
-    for (let i = from; i < to; i++) {
-      const base = bases[i];
-      if (base < 0) continue;
-      const nowSeconds = seconds[i];
-      const nowNanos = nanos[i];
-      if (hasGaps) {
-        const before = words[base + last + 1];
-        let gap = 0;
-        if (before !== 0) {
-          gap = nanosBetween(unsigned[base + last], before ^ TIME_KNOWN, nowSeconds, nowNanos);
-          const counted = Math.max(0, gap);
-          const at = (base >> 1) + statistics;
-          doubles[at] += counted;
-          doubles[at + 1] += counted * counted;
-          doubles[at + 2] = Math.max(doubles[at + 2], LONGEST_GAP_NANOS - counted);
-          doubles[at + 3] = Math.max(doubles[at + 3], counted);
+    return (from, to, bases) => {
+      for (let i = from; i < to; i++) {
+        const base = bases[i];
+        if (base < 0) continue;
+        const nowSeconds = seconds[i];
+        const nowNanos = nanos[i];
+        if (hasGaps) {
+          const before = words[base + last + 1];
+          let gap = 0;
+          if (before !== 0) {
+            gap = nanosBetween(unsigned[base + last], before ^ TIME_KNOWN, nowSeconds, nowNanos);
+            const counted = Math.max(0, gap);
+            const at = (base >> 1) + statistics;
+            doubles[at] += counted;
+            doubles[at + 1] += counted * counted;
+            doubles[at + 2] = Math.max(doubles[at + 2], LONGEST_GAP_NANOS - counted);
+            doubles[at + 3] = Math.max(doubles[at + 3], counted);
+          }
+          if (gap >= 0) {
+            words[base + last] = nowSeconds;
+            words[base + last + 1] = nowNanos | TIME_KNOWN;
+          }
         }
-        if (gap >= 0) {
-          words[base + last] = nowSeconds;
-          words[base + last + 1] = nowNanos | TIME_KNOWN;
+        if (hasSlots) {
+          const at = base + start;
+          const elapsed = nowSeconds - unsigned[at] - (nowNanos < words[at + 1] ? 1 : 0);
+          const slot = Math.min(SLOTS - 1, 31 - Math.clz32(Math.max(0, elapsed) + 1));
+          const bytes = unsigned[base + slots + slot] + octets[i];
+          unsigned[base + slots + slot] = bytes;
+          if (bytes >= WORD) this.#carry(base, slot);
         }
+        if (hasSplt && words[base + spltCount] < SPLT_LENGTH && payloadLength[i] > 0) this.#splt(batch, i, base);
       }
-      if (hasSlots) {
-        const at = base + start;
-        const elapsed = nowSeconds - unsigned[at] - (nowNanos < words[at + 1] ? 1 : 0);
-        const slot = Math.min(SLOTS - 1, 31 - Math.clz32(Math.max(0, elapsed) + 1));
-        const bytes = unsigned[base + slots + slot] + octets[i];
-        unsigned[base + slots + slot] = bytes;
-        if (bytes >= WORD) this.#carry(base, slot);
-      }
-      if (hasSplt && words[base + spltCount] < SPLT_LENGTH && payloadLength[i] > 0) this.#splt(batch, i, base);
-    }
+    };
   }
 
   #carry(base: number, slot: number): void {
