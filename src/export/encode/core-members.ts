@@ -8,6 +8,7 @@ import { REASON_SHIFT, Row, State } from '../../model/row.js';
 import { KeyKind } from '../../packet/key.js';
 import { icmpReplyType, Protocol } from '../../packet/transport.js';
 import type { TimeUnit } from './options.js';
+import { Copy, copiedField, type WordCopy } from './plan.js';
 import { TIME_ELEMENTS } from './times.js';
 import { initiatorOf, KIND, type Member, type Variant, type WireField, type Write } from './variant.js';
 
@@ -40,60 +41,53 @@ function counter(name: string, id: number, a: number, b: number): Member {
     name,
     elements: [ELEMENTS.get(id)!.name],
     fields: (_variant, side) => [
-      iana(
-        id,
-        8,
-        (view, at, batch, _index, base, source) => {
-          const low = base + ((source ^ side) === 0 ? a : b);
-          view.setUint32(at, batch.unsigned[low + 1]);
-          view.setUint32(at + 4, batch.unsigned[low]);
-          return at + 8;
-        },
-        side,
-      ),
+      copiedField(side === 0 ? 0 : REVERSE_PEN, id, 8, endpoints(Copy.counter, side === 0 ? a : b, side === 0 ? b : a)),
     ],
   };
 }
 
+/** Copies word `a` if the source is A, `b` if it is B. */
+function endpoints(way: Copy, a: number, b = a): [WordCopy, WordCopy] {
+  return [
+    { way, word: a },
+    { way, word: b },
+  ];
+}
+
 function address(name: string, ids: readonly [number, number], responder: 0 | 1): Member {
+  const [a, b] = responder === 0 ? [Row.a, Row.b] : [Row.b, Row.a];
   return plain(name, ids, ({ ipv6 }) => [
-    iana(
-      ids[ipv6 ? 1 : 0],
-      ipv6 ? 16 : 4,
-      ipv6
-        ? (view, at, batch, _index, base, source) => {
-            const word = base + ((source ^ responder) === 0 ? Row.a : Row.b);
-            for (let k = 0; k < 4; k++) view.setInt32(at + k * 4, batch.words[word + k]);
-            return at + 16;
-          }
-        : (view, at, batch, _index, base, source) => {
-            view.setInt32(at, batch.words[base + ((source ^ responder) === 0 ? Row.a : Row.b)]);
-            return at + 4;
-          },
-      0,
-      true,
-    ),
+    ipv6
+      ? copiedField(0, ids[1], 16, endpoints(Copy.ipv6, a, b), true)
+      : copiedField(0, ids[0], 4, endpoints(Copy.word, a, b), true),
   ]);
 }
 
 function port(name: string, id: number, responder: 0 | 1): Member {
+  const ofA = { way: Copy.high, word: Row.ports };
+  const ofB = { way: Copy.low, word: Row.ports };
   return plain(name, [id], ({ kind }) =>
-    kind !== KIND.ports
-      ? []
-      : [
-          iana(
-            id,
-            2,
-            (view, at, batch, _index, base, source) => {
-              const ports = batch.words[base + Row.ports];
-              view.setUint16(at, (source ^ responder) === 0 ? ports >>> 16 : ports & 0xffff);
-              return at + 2;
-            },
-            0,
-            true,
-          ),
-        ],
+    kind === KIND.ports ? [copiedField(0, id, 2, responder === 0 ? [ofA, ofB] : [ofB, ofA], true)] : [],
   );
+}
+
+/** TCP flags of the source, or (`side` 1) of the other endpoint. */
+function tcpFlags({ tcp, wideFlags }: Variant, side: 0 | 1): WireField {
+  const pen = side === 0 ? 0 : REVERSE_PEN;
+  if (!tcp) {
+    return iana(
+      6,
+      1,
+      (view, at) => {
+        view.setUint8(at, 0);
+        return at + 1;
+      },
+      side,
+    );
+  }
+  const ofA = { way: wideFlags ? Copy.low : Copy.byte0, word: Row.tcpFlags };
+  const ofB = { way: wideFlags ? Copy.high : Copy.byte2, word: Row.tcpFlags };
+  return copiedField(pen, 6, wideFlags ? 2 : 1, side === 0 ? [ofA, ofB] : [ofB, ofA]);
 }
 
 /** ICMP type << 8 | code of the messages of that endpoint; messages that come in pairs have a type for each side. */
@@ -132,6 +126,11 @@ function times(format: CoreFormat): Member[] {
       ]);
     }
     const unit = TIME_ELEMENTS[format.time];
+    if (format.time === 'ms') {
+      return plain(name, [unit[absolute]], () => [
+        copiedField(0, unit[absolute], unit.length, endpoints(Copy.milliseconds, secondsAt)),
+      ]);
+    }
     return plain(name, [unit[absolute]], () => [
       iana(unit[absolute], unit.length, (view, at, batch, _index, base) =>
         unit.write(view, at, batch.unsigned[base + secondsAt], batch.words[base + nanosAt]),
@@ -216,69 +215,18 @@ export function coreMembers(format: CoreFormat): readonly Member[] {
           ],
     ),
     plain('spi', [295], ({ kind }) =>
-      kind !== KIND.spi
-        ? []
-        : [
-            iana(
-              295,
-              4,
-              (view, at, batch, _index, base) => {
-                view.setInt32(at, batch.words[base + Row.ports]);
-                return at + 4;
-              },
-              0,
-              true,
-            ),
-          ],
+      kind !== KIND.spi ? [] : [copiedField(0, 295, 4, endpoints(Copy.word, Row.ports), true)],
     ),
     plain('proto', [4], ({ kind }) =>
-      kind === KIND.anyProtocol
-        ? []
-        : [
-            iana(
-              4,
-              1,
-              (view, at, batch, _index, base) => {
-                view.setUint8(at, batch.words[base + Row.meta] & 0xff);
-                return at + 1;
-              },
-              0,
-              true,
-            ),
-          ],
+      kind === KIND.anyProtocol ? [] : [copiedField(0, 4, 1, endpoints(Copy.byte0, Row.meta), true)],
     ),
-    plain('ipVersion', [60], ({ ipv6 }) => [
-      iana(60, 1, (view, at) => {
-        view.setUint8(at, ipv6 ? 6 : 4);
-        return at + 1;
-      }),
-    ]),
+    plain('ipVersion', [60], () => [copiedField(0, 60, 1, endpoints(Copy.byte1, Row.meta))]),
     counter('packets', 2, Row.packetsA, Row.packetsB),
     counter('bytes', 1, Row.octetsA, Row.octetsB),
     {
       name: 'tcpFlags',
       elements: ['tcpControlBits'],
-      fields: ({ wideFlags }, side) => [
-        wideFlags
-          ? iana(
-              6,
-              2,
-              (view, at, batch, _index, base, source) => {
-                view.setUint16(at, tcpFlagsOf(batch.words, base, source ^ side));
-                return at + 2;
-              },
-              side,
-            )
-          : iana(
-              6,
-              1,
-              (view, at, batch, _index, base, source) => {
-                view.setUint8(at, tcpFlagsOf(batch.words, base, source ^ side) & 0xff);
-                return at + 1;
-              },
-              side,
-            ),
-      ],
+      fields: (variant, side) => [tcpFlags(variant, side)],
     },
     plain('endReason', [136], () => [
       iana(136, 1, (view, at, batch, _index, base) => {

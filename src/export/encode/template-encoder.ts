@@ -9,6 +9,7 @@ import { readVlans } from './feature-members.js';
 import { InterfaceNumbers } from './interface-numbers.js';
 import { allMembers, type MemberFormat, selectedMembers } from './members.js';
 import type { EncodeContext, EncodeOptions } from './options.js';
+import { planOf, writeFields } from './plan.js';
 import {
   describeVariant,
   initiatorOf,
@@ -27,6 +28,9 @@ export interface DataTemplate {
   readonly fields: readonly WireField[];
   /** The same for a record from the responder to the initiator. */
   readonly turned: readonly WireField[];
+  /** How they are written, by the source of the record; the same for `turned`. */
+  readonly plans: readonly [Int32Array, Int32Array];
+  readonly turnedPlans: readonly [Int32Array, Int32Array];
   /** The peer has been told. */
   told: boolean;
 }
@@ -205,17 +209,16 @@ export abstract class TemplateEncoder implements FlowEncoder {
     );
     const answered = sentAny(words, base, initiator ^ 1);
     let added: Added;
-    if (this.biflow)
-      added = this.#write(batch, index, base, answered ? withReverse(variant) : variant, initiator, initiator);
+    if (this.biflow) added = this.#write(batch, index, answered ? withReverse(variant) : variant, initiator, initiator);
     else {
       added = Added.done;
       // Of a direction in which nothing was seen there is no record, unless there is nothing else to tell.
       if (this.#part === 0 && (sentAny(words, base, initiator) || !answered)) {
-        added = this.#write(batch, index, base, variant, initiator, initiator);
+        added = this.#write(batch, index, variant, initiator, initiator);
       }
       if (added === Added.done && answered) {
         this.#part = 1;
-        added = this.#write(batch, index, base, variant, initiator, initiator ^ 1);
+        added = this.#write(batch, index, variant, initiator, initiator ^ 1);
       }
     }
     if (added !== Added.full) this.#part = 0;
@@ -223,7 +226,7 @@ export abstract class TemplateEncoder implements FlowEncoder {
     return added;
   }
 
-  #write(batch: RecordBatch, index: number, base: number, variant: number, initiator: number, source: number): Added {
+  #write(batch: RecordBatch, index: number, variant: number, initiator: number, source: number): Added {
     const { out } = this;
     const wasEmpty = out.empty;
     const template = this.#byVariant[variant] ?? this.#learn(variant);
@@ -235,10 +238,10 @@ export abstract class TemplateEncoder implements FlowEncoder {
     }
     out.record(template.id);
     const { view } = out;
-    const fields = source === initiator ? template.fields : template.turned;
-    let at = out.at;
-    for (let k = 0; k < fields.length; k++) at = fields[k].write(view, at, batch, index, base, source);
-    out.at = at;
+    const forward = source === initiator;
+    const fields = forward ? template.fields : template.turned;
+    const plan = (forward ? template.plans : template.turnedPlans)[source];
+    out.at = writeFields(view, out.at, fields, plan, batch, index, source);
     if (!out.accept()) {
       if (!wasEmpty || this.#announces) return Added.full;
       this.refuse('tooLarge');
@@ -261,7 +264,10 @@ export abstract class TemplateEncoder implements FlowEncoder {
       return this.members.flatMap(both).filter((field) => this.carries(field));
     };
     const id = FIRST_TEMPLATE + this.templates.length;
-    const template = { id, fields: fieldsOf(false), turned: fieldsOf(true), told: false };
+    const fields = fieldsOf(false);
+    const turned = fieldsOf(true);
+    const plansOf = (all: readonly WireField[]): [Int32Array, Int32Array] => [planOf(all, 0), planOf(all, 1)];
+    const template = { id, fields, turned, plans: plansOf(fields), turnedPlans: plansOf(turned), told: false };
     this.templates.push(template);
     this.#byVariant[variant] = template;
     return template;

@@ -8,7 +8,7 @@ const MICRO_GRAIN = 2048;
 /** Writes a time in one of IPFIX's four ways (RFC 7011 §6.1.7–6.1.10) and returns the end. What is finer is cut off. */
 export type WriteTime = (view: DataView, at: number, seconds: number, nanos: number) => number;
 
-function writeMilliseconds(view: DataView, at: number, seconds: number, nanos: number): number {
+export function writeMilliseconds(view: DataView, at: number, seconds: number, nanos: number): number {
   const ms = seconds * 1000 + Math.floor(nanos / 1_000_000);
   const high = Math.floor(ms / WORD);
   view.setUint32(at, high);

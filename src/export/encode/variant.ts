@@ -2,6 +2,7 @@ import type { RecordBatch } from '../../model/record-batch.js';
 import { Row, State } from '../../model/row.js';
 import { KeyKind } from '../../packet/key.js';
 import { Protocol } from '../../packet/transport.js';
+import type { WordCopy } from './plan.js';
 
 /**
  * Which template a record needs: what a record does not have is not in its template, so that no zero stands for "unknown"
@@ -108,6 +109,8 @@ export interface WireField {
   readonly id: number;
   readonly length: number;
   readonly write: Write;
+  /** What `write` copies, where it does nothing else: for a record whose source is A, and for one whose source is B. */
+  readonly copies?: readonly [WordCopy, WordCopy];
   /** Part of the flow key (flowKeyIndicator). */
   readonly key?: boolean;
 }
