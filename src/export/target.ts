@@ -6,7 +6,6 @@ import type { ExportContext, Target } from '../model/target.js';
 import { createFlowEncoder } from './encode/index.js';
 import type { EncodeContext, RecordProtocol } from './encode/options.js';
 import { encodeOptions } from './encode-options.js';
-import { openFileTarget } from './file/open-file-target.js';
 import { NetworkTarget } from './network-target.js';
 import { profileLines } from './profile/index.js';
 import { selectMembers } from './select.js';
@@ -48,7 +47,11 @@ const PATIENCE_MS = 3_000;
  */
 export async function openTarget(url: string, context: ExportContext): Promise<Target> {
   const target = parseTargetUrl(url);
-  if (target.protocol === 'file') return openFileTarget(target, context);
+  if (target.protocol === 'file') {
+    // Many modules that only files need.
+    const { openFileTarget } = await import('./file/open-file-target.js');
+    return openFileTarget(target, context);
+  }
   if (target.protocol === 'sflow') return openSflowTarget(target, context);
   return openNetworkTarget(target, context);
 }
