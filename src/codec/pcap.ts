@@ -8,6 +8,7 @@ import {
   type PacketColumns,
 } from './capture.js';
 import { canonicalLinkType, describeRefusal, isSupportedLinkType } from './link-type.js';
+import { ReadAhead } from './read-ahead.js';
 
 /** Magic numbers of pcap files, as they read in the byte order of the file (draft-ietf-opsawg-pcap). */
 export const PcapMagic = {
@@ -93,10 +94,12 @@ export class PcapParser implements CaptureParser {
   private walkerFor(into: PacketColumns): (cursor: Cursor) => void {
     const { offset, captured, wire, seconds, nanos, iface, link, capacity } = into;
     const { little, headerLength, ticksPerSecond, nanosPerTick, unordered, linkType, interfaceNumber } = this;
+    const ahead = new ReadAhead();
     return function walkRecords(cursor) {
-      const { view, end } = cursor;
-      let pos = cursor.pos;
+      const { view, end, pos: begin } = cursor;
+      let pos = begin;
       let n = into.count;
+      ahead.touch(view, begin, end);
       cursor.need = 0;
       while (n < capacity) {
         const data = pos + headerLength;
@@ -140,6 +143,7 @@ export class PcapParser implements CaptureParser {
       }
       into.count = n;
       cursor.pos = pos;
+      ahead.walked(pos - begin, n === capacity);
     };
   }
 }

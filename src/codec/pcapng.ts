@@ -11,6 +11,7 @@ import {
 } from './capture.js';
 import { canonicalLinkType, describeRefusal, isSupportedLinkType } from './link-type.js';
 import { BlockType, BYTE_ORDER_MAGIC, OptionCode, OptionWalk, padded, readText, readUint64 } from './pcapng-options.js';
+import { ReadAhead } from './read-ahead.js';
 import { TickClock } from './tick-clock.js';
 
 /** Longest block that is passed over; a greater length is damage. */
@@ -67,6 +68,7 @@ class SectionInterface {
 export class PcapngParser implements CaptureParser {
   private readonly host: CaptureHost;
   private readonly options = new OptionWalk();
+  private readonly ahead = new ReadAhead();
   private little = true;
   private section = -1;
   private interfaces: SectionInterface[] = [];
@@ -83,7 +85,9 @@ export class PcapngParser implements CaptureParser {
   }
 
   walk(cursor: Cursor, into: PacketColumns): void {
-    const { view, end } = cursor;
+    const { view, end, pos: begin } = cursor;
+    const { ahead } = this;
+    ahead.touch(view, begin, end);
     const { offset, captured, wire, seconds, nanos, iface, link, capacity } = into;
     let { little, interfaces } = this;
     let pos = cursor.pos;
@@ -160,6 +164,7 @@ export class PcapngParser implements CaptureParser {
     }
     into.count = n;
     cursor.pos = pos;
+    ahead.walked(pos - begin, n === capacity);
   }
 
   /** One block that is not an enhanced packet block. False if the walk must stop: for bytes, or for damage. */
