@@ -17,7 +17,11 @@ export class TerminalSession {
   readonly #onEnd: (ending: Ending) => void;
   #entered = false;
   readonly #restore = (): void => this.#giveBack();
-  readonly #closed = (): void => this.#onEnd('closed');
+  readonly #closed = (): void => {
+    // The SIGHUP that comes with it may be late: it must not end the process while that cleans up.
+    process.on('SIGHUP', () => {});
+    this.#onEnd('closed');
+  };
 
   /** @param onEnd called when a signal or the terminal itself wants the view to end; it shall call `leave` soon */
   constructor(input: typeof process.stdin, output: typeof process.stdout, onEnd: (ending: Ending) => void) {
