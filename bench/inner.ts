@@ -95,7 +95,7 @@ for (let round = 0; round < rounds; round++) {
     at = walk(batch, view, at, round * (Math.floor(packets / 1e6) + 1));
     shard.decode();
     for (let i = 0; i < batch.count; ) {
-      i = meter.process(batch, i, batch.count);
+      i = meter.process(i, batch.count);
       for (let full = meter.records.take(false); full !== undefined; full = meter.records.take(false)) {
         meter.records.give(full);
       }

@@ -221,7 +221,7 @@ export class Meter<Data = unknown> {
     this.#busy = true;
     try {
       this.#shard.decode();
-      while (meter.process(batch, 0, 1) === 0) this.#deliver();
+      while (meter.process(0, 1) === 0) this.#deliver();
       this.#deliver();
     } finally {
       this.#busy = false;

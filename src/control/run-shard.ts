@@ -40,7 +40,7 @@ export async function runShard(shard: Shard, source: PacketSource, tally: Tally,
       tally.add(batch);
       shard.decode();
       for (let at = 0; at < batch.count; ) {
-        at = meter.process(batch, at, batch.count);
+        at = meter.process(at, batch.count);
         if (meter.records.ready) await drain(false);
       }
       if (run.afterBatch !== undefined) {

@@ -50,9 +50,7 @@ export class Shard {
   /** Samplers of packets for export, by their number; and the source of the packets. */
   private packetSamplers: { readonly id: number; readonly sampler: PacketSampler }[] = [];
   private source: Pick<PacketSource, 'interfaces'> = { interfaces: [] };
-  /** Time of the packet before. */
-  private lastSeconds = 0;
-  private lastNanos = 0;
+  private readonly countSteps: (() => void) | undefined;
 
   constructor(options: ShardOptions) {
     const { settings, shard, shards, seed } = options;
@@ -67,6 +65,8 @@ export class Shard {
       shards,
       seed,
     });
+    // All shards see the packets; the first one counts.
+    this.countSteps = shard === 0 ? stepCounter(this.batch, this.decoder.notices) : undefined;
     this.meter = new FlowMeter(this.decoder, {
       key: settings.key,
       idleNanos: idleNanos(settings.timeouts),
@@ -80,24 +80,6 @@ export class Shard {
       expiryBudget: options.live === true ? LIVE_EXPIRY_BUDGET : Infinity,
       presized: options.live ?? false,
     });
-  }
-
-  /** Counts packets that are earlier than the one before them; all shards see them, the first one counts. */
-  private noteSteps(): void {
-    const { count, seconds, nanos } = this.batch;
-    if ((this.decoder.options.shard ?? 0) !== 0) return;
-    let back = 0;
-    let { lastSeconds, lastNanos } = this;
-    for (let i = 0; i < count; i++) {
-      const second = seconds[i];
-      const nano = nanos[i];
-      if (second < lastSeconds || (second === lastSeconds && nano < lastNanos)) back++;
-      lastSeconds = second;
-      lastNanos = nano;
-    }
-    this.lastSeconds = lastSeconds;
-    this.lastNanos = lastNanos;
-    this.decoder.notices[Notice.timeBackwards] += back;
   }
 
   /**
@@ -133,7 +115,7 @@ export class Shard {
       decodeAggregates(batch, batch.aggregates, this.decoder);
       return;
     }
-    this.noteSteps();
+    this.countSteps?.();
     const choosing = this.packetSamplers.length > 0;
     if (choosing && this.filter === undefined) this.choosePackets(false);
     // A filter and sampling see all packets, in every shard alike.
@@ -146,4 +128,27 @@ export class Shard {
     this.decoder.decode(0, n);
     this.sampler?.selectFlows(batch, 0, n, this.decoder.verdicts);
   }
+}
+
+/**
+ * Makes the function that counts packets of the batch that are earlier than the one before them. Made for a batch:
+ * docs/decisions/0014-functions-of-the-road.md.
+ */
+function stepCounter(batch: Batch, notices: Float64Array): () => void {
+  const { seconds, nanos } = batch;
+  /** Time of the packet before. */
+  let lastSeconds = 0;
+  let lastNanos = 0;
+  return () => {
+    const { count } = batch;
+    let back = 0;
+    for (let i = 0; i < count; i++) {
+      const second = seconds[i];
+      const nano = nanos[i];
+      if (second < lastSeconds || (second === lastSeconds && nano < lastNanos)) back++;
+      lastSeconds = second;
+      lastNanos = nano;
+    }
+    notices[Notice.timeBackwards] += back;
+  };
 }

@@ -12,6 +12,7 @@ import { FlowCache } from './flow-cache.js';
 import { Fragments } from './fragments.js';
 import { HOT_WORDS, Hot } from './layout.js';
 import { RecordQueue } from './record-queue.js';
+import { type Segment, segmentFinder } from './segment.js';
 import type { FlowTable } from './table.js';
 import { TICK_NANOS, TICKS_PER_SECOND } from './wheel.js';
 
@@ -60,7 +61,7 @@ export interface FlowCounters {
 /**
  * The metering process (RFC 7011 §2): takes decoded batches, keeps the flow table, hands out finished records.
  *
- *     while (at < n) { at = meter.process(batch, at, n); drain(meter.records); }
+ *     while (at < n) { at = meter.process(at, n); drain(meter.records); }
  *     while (!meter.finish()) drain(meter.records);
  *
  * Everything is driven by the packets' time in ticks of 250 ms: packets of one tick are a segment; at the border of two,
@@ -76,6 +77,8 @@ export class FlowMeter {
   private readonly cache: FlowCache;
   private readonly fragments: Fragments;
   private readonly copier: RowCopier;
+  private readonly found: Segment = { marks: 0, latest: 0 };
+  private readonly segmentEnd: (from: number, to: number) => number;
   /** Keeps loads that only bring memory nearer from being optimised away. */
   touched = 0;
   private nowSeconds = 0;
@@ -89,6 +92,7 @@ export class FlowMeter {
   constructor(decoder: Decoder, options: FlowMeterOptions) {
     this.options = options;
     this.decoder = decoder;
+    this.segmentEnd = segmentFinder(decoder.batch, this.found);
     const extra = keyWords(options.key);
     this.cache = new FlowCache(decoder, {
       maxFlows: options.maxFlows,
@@ -140,31 +144,28 @@ export class FlowMeter {
   }
 
   /**
-   * Meters decoded packets [from, to). Returns the index behind the last packet that was taken: less than `to` when
-   * finished records must be taken from `records` first.
+   * Meters packets [from, to) of the decoder's batch. Returns the index behind the last packet that was taken: less than `to`
+   * when finished records must be taken from `records` first.
    */
-  process(batch: Batch, from: number, to: number): number {
-    const { seconds, nanos, marks, verdict } = batch;
+  process(from: number, to: number): number {
+    const { batch } = this.decoder;
+    const { seconds, nanos } = batch;
+    const { found } = this;
     let at = from;
     while (at < to) {
       if (!this.records.hasRoom) return at;
       const second = seconds[at];
-      const part = Math.floor(nanos[at] / TICK_NANOS);
-      if (!this.moveTo(second * TICKS_PER_SECOND + part, second, nanos[at])) return at;
-      const low = part * TICK_NANOS;
-      const high = low + TICK_NANOS;
-      let end = at;
-      let seen = 0;
-      do {
-        if (verdict[end] === 0 || verdict[end] === Refusal.otherShard) seen |= marks[end];
-        end++;
-      } while (end < to && seconds[end] === second && nanos[end] >= low && nanos[end] < high);
-      if ((seen & (Mark.fragmentFirst | Mark.fragmentLater | Mark.outerFragment)) !== 0) {
+      const tick = second * TICKS_PER_SECOND + Math.floor(nanos[at] / TICK_NANOS);
+      if (!this.moveTo(tick, second, nanos[at])) return at;
+      let end = this.segmentEnd(at, to);
+      if ((found.marks & (Mark.fragmentFirst | Mark.fragmentLater | Mark.outerFragment)) !== 0) {
+        const whole = end;
         end = this.fragments.resolve(batch, at, end, this.decoder);
         this.segment(batch, at, end);
         this.releaseFragments();
+        if (end < whole && end > at) this.segmentEnd(at, end);
       } else this.segment(batch, at, end);
-      this.noteTimes(second, nanos, at, end);
+      if (second === this.nowSeconds && found.latest > this.nowNanos) this.nowNanos = found.latest;
       at = end;
     }
     return at;
@@ -252,12 +253,6 @@ export class FlowMeter {
     this.nowSeconds = seconds;
     this.nowNanos = nanos;
     return true;
-  }
-
-  /** Keeps the latest time. */
-  private noteTimes(second: number, nanos: Int32Array, from: number, to: number): void {
-    if (second !== this.nowSeconds) return;
-    for (let i = from; i < to; i++) if (nanos[i] > this.nowNanos) this.nowNanos = nanos[i];
   }
 
   private segment(batch: Batch, from: number, to: number): void {

@@ -46,7 +46,7 @@ class OneFlow {
     }
     batch.count = frames.length;
     this.shard.decode();
-    assert.equal(meter.process(batch, 0, batch.count), frames.length);
+    assert.equal(meter.process(0, batch.count), frames.length);
   }
 
   /** Sets a counter of endpoint A (10.0.0.1) or B. */

@@ -166,7 +166,7 @@ function feed(
     tally.add(batch);
     shard.decode();
     for (let at = 0; at < batch.count; ) {
-      at = meter.process(batch, at, batch.count);
+      at = meter.process(at, batch.count);
       drain(false);
     }
     assert.ok(meter.live <= meter.table.maxFlows, `${meter.live} flows, not more than ${meter.table.maxFlows}`);

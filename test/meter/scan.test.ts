@@ -46,7 +46,7 @@ class Live {
     batch.link[0] = 1;
     this.tally.add(batch);
     this.shard.decode();
-    while (meter.process(batch, 0, 1) === 0) this.drain();
+    while (meter.process(0, 1) === 0) this.drain();
     this.drain();
   }
 

@@ -94,7 +94,7 @@ function meter(records: readonly Counted[], options: MeterOptions = {}) {
     for (; at < records.length && batch.count < 200; at++) frames.put(batch, at);
     tally.add(batch);
     shard.decode();
-    for (let done = 0; done < batch.count; drain(false)) done = shard.meter.process(batch, done, batch.count);
+    for (let done = 0; done < batch.count; drain(false)) done = shard.meter.process(done, batch.count);
   }
   while (!shard.meter.finish()) drain(false);
   drain(true);

@@ -213,7 +213,7 @@ export class LiveShard {
       tally.add(batch);
       shard.decode();
       for (let at = 0; at < n; ) {
-        at = meter.process(batch, at, n);
+        at = meter.process(at, n);
         this.takeRecords(false);
       }
     } else if (!this.packetsSeen) {
