@@ -5,7 +5,7 @@ import type { RecordSink } from '../model/sink.js';
 import type { Interface } from '../model/source.js';
 import type { TargetSummary } from '../model/summary.js';
 import type { ExportContext, Target } from '../model/target.js';
-import type { PacketSampling } from './read.js';
+import type { PacketSampling } from './read-run.js';
 import { SampleRoad } from './sample-road.js';
 
 /** What the reading of captures knows and targets ask for. */

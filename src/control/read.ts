@@ -3,51 +3,22 @@ import { statSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { PacketFilter } from '../filter/filter.js';
-import type { FlowHook } from '../model/hook.js';
 import type { ReadOptions } from '../model/options.js';
+import type { RecordBatch } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
-import type { Interface, SourceCounters } from '../model/source.js';
-import type { Progress, Summary } from '../model/summary.js';
+import type { Summary } from '../model/summary.js';
 import { openCaptureBytes } from '../observe/capture-source.js';
 import type { CaptureBytes } from '../observe/given-bytes.js';
 import { openCaptures } from '../observe/merge.js';
 import { Batch } from '../packet/batch.js';
 import type { HashSeed } from '../packet/hash.js';
-import { ledger, type ShardReport, shardReport, Tally } from './report.js';
-import { runShard } from './run-shard.js';
-import type { SamplerTask } from './sample-road.js';
+import { meterHere } from './meter-here.js';
+import type { ReadRun, SourceEnd } from './read-run.js';
+import { ledger, type ShardReport } from './report.js';
 import { completeSettings } from './settings.js';
-import { Shard } from './shard.js';
 
 /** Threads that a reading may have. */
 const MOST_THREADS = 64;
-
-export interface ReadRun {
-  onProgress?: (progress: Progress) => void;
-  /** Ends the reading: what was read until then is handed out. */
-  signal?: AbortSignal;
-  /** Names for addresses that the captures carry, told before the sink is closed. */
-  onNames?: (names: ReadonlyMap<string, string>) => void;
-  /** Filled with the interfaces of the captures, as they are met. */
-  interfaces?: Interface[];
-  /** Packets are chosen for export. */
-  samples?: PacketSampling;
-  /** Hooks besides the features, called after them in this order. One thread only. */
-  hooks?: readonly FlowHook[];
-}
-
-/** Packets that are chosen besides being metered, by the first shard, which sees all of them. */
-export interface PacketSampling {
-  readonly tasks: readonly SamplerTask[];
-  /** Takes chosen packets out of the rings; nothing is chosen until it settles. */
-  drain(): void | Promise<void>;
-}
-
-/** What is left of a source at its end. */
-export interface SourceEnd {
-  counters: SourceCounters;
-  warnings: readonly string[];
-}
 
 /** Paths of captures (`-`: standard input), which are merged by time; or the bytes of one. */
 export type CaptureInput = readonly string[] | CaptureBytes;
@@ -73,43 +44,29 @@ export async function readCaptures(
   // A filter that cannot be compiled shall be told before a file is opened.
   const filter = await compile(options.filter);
   const seed = drawSeed();
+  const { hooks = [], signal } = run;
+  const inThreads = threads > 1 && isPaths(input) && input.every(isRegularFile);
+  if (inThreads && hooks.length > 0) {
+    throw new RheoError(ErrorCode.usage, 'hooks of the caller work with one thread only');
+  }
+  const follow = options.follow ?? false;
+  const source = await (isPaths(input) ? openCaptures(input, { follow }) : openCaptureBytes(input));
   let reports: ShardReport[];
   let end: SourceEnd;
-  if (threads > 1 && isPaths(input) && input.every(isRegularFile)) {
-    if (run.hooks !== undefined) throw new RheoError(ErrorCode.usage, 'hooks of the caller work with one thread only');
-    const { readInThreads } = await import('./threads.js');
-    ({ reports, end } = await readInThreads(input, options, settings, seed, threads, sink, run));
-  } else {
-    const follow = options.follow ?? false;
-    const source = await (isPaths(input) ? openCaptures(input, { follow }) : openCaptureBytes(input));
-    try {
-      const hooks = run.hooks ?? [];
-      const shard = new Shard({ settings, filter, shard: 0, shards: 1, seed, hooks });
-      const { samples } = run;
-      if (samples !== undefined) shard.setPacketSamplers(samples.tasks, source);
-      const tally = new Tally();
-      await runShard(shard, source, tally, {
-        async deliver(batch) {
-          if (run.interfaces !== undefined) noteInterfaces(run.interfaces, source.interfaces);
-          await sink.write(batch);
-          shard.meter.records.give(batch);
-        },
-        onProgress: () =>
-          run.onProgress?.({
-            packets: source.counters.packets,
-            bytesRead: source.counters.bytes,
-            totalBytes: source.counters.totalBytes,
-            flows: shard.meter.live,
-          }),
-        afterBatch: samples === undefined ? undefined : () => samples.drain(),
-        signal: run.signal,
-      });
-      reports = [shardReport(shard, tally)];
-      end = { counters: source.counters, warnings: source.warnings };
-      run.onNames?.(source.names);
-    } finally {
-      await source.close();
+  try {
+    const own = { settings, filter, seed, hooks };
+    if (inThreads) {
+      const { readInThreads } = await import('./threads.js');
+      ({ reports, end } = await readInThreads(input, options, own, source, threads, sink, run));
+    } else {
+      const write = (batch: RecordBatch): void | Promise<void> => sink.write(batch);
+      const here = await meterHere(source, { ...own, shards: 1, write, signal }, run);
+      ({ end } = here);
+      reports = [here.report];
     }
+    run.onNames?.(source.names);
+  } finally {
+    await source.close();
   }
   await sink.close();
   const { imbalance, ...sums } = ledger(reports);
@@ -122,7 +79,7 @@ export async function readCaptures(
     warnings: [...end.warnings],
     balanced: imbalance.length === 0,
     imbalance,
-    interrupted: run.signal?.aborted ?? false,
+    interrupted: signal?.aborted ?? false,
   };
 }
 
@@ -156,11 +113,6 @@ export async function countPackets(
     options.signal?.removeEventListener('abort', stop);
     await source.close();
   }
-}
-
-/** Adds the interfaces that are new to a list of those known. */
-export function noteInterfaces(known: Interface[], now: readonly Interface[]): void {
-  for (let n = known.length; n < now.length; n++) known.push(now[n]);
 }
 
 /** What only some runs need is loaded only there: the modules of the compiler take as long as 100,000 packets. */

@@ -1,11 +1,9 @@
-/** A thread that meters one shard of captured files; see threads.ts. */
-import { setTimeout as sleep } from 'node:timers/promises';
+/** A thread that meters one shard of captured files, not the first; see threads.ts. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import { compileFilter } from '../filter/filter.js';
 import type { RecordBatch } from '../model/record-batch.js';
 import { openCaptures } from '../observe/merge.js';
-import { BATCH_SIZE } from '../packet/batch.js';
 import { shardReport, Tally } from './report.js';
 import { runShard } from './run-shard.js';
 import { Shard } from './shard.js';
@@ -28,7 +26,6 @@ try {
     seed: task.seed,
     sharedRecords: true,
   });
-  shard.setPacketSamplers(task.samplers, source);
   const { records } = shard.meter;
   const tally = new Tally();
   const abort = new AbortController();
@@ -64,17 +61,10 @@ try {
       const { packets, bytes, totalBytes } = source.counters;
       say({ type: 'progress', progress: { packets, bytesRead: bytes, totalBytes, flows: shard.meter.live } });
     },
-    afterBatch:
-      task.samplers.length === 0
-        ? undefined
-        : async () => {
-            while (shard.sampleRoom < BATCH_SIZE) await sleep(1);
-          },
     signal: abort.signal,
   });
   await source.close();
-  const { counters, warnings, names } = source;
-  say({ type: 'done', report: shardReport(shard, tally), counters, warnings, names });
+  say({ type: 'done', report: shardReport(shard, tally) });
 } catch (error) {
   if (error instanceof RheoError) {
     say({ type: 'error', code: error.code, message: error.message, remedy: error.remedy });

@@ -1,19 +1,15 @@
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { ErrorCode, RheoError } from '../core/errors.js';
 import type { ReadOptions } from '../model/options.js';
 import { RecordBatch, type RecordLayout } from '../model/record-batch.js';
 import type { RecordSink } from '../model/sink.js';
-import type { Interface, SourceCounters } from '../model/source.js';
+import type { Interface, PacketSource } from '../model/source.js';
 import type { Progress } from '../model/summary.js';
 import type { HashSeed } from '../packet/hash.js';
-import type { PacketSampling, ReadRun, SourceEnd } from './read.js';
+import { meterHere, type OwnShard } from './meter-here.js';
+import { noteInterfaces, type ReadRun, type SourceEnd } from './read-run.js';
 import type { ShardReport } from './report.js';
-import type { SamplerTask } from './sample-road.js';
 import type { MeterSettings } from './settings.js';
-
-/** Chosen packets are fetched so often, in ms. */
-const SAMPLES_MS = 2;
 
 /** What a shard's thread is given. */
 export interface ShardTask {
@@ -24,8 +20,6 @@ export interface ShardTask {
   seed: HashSeed;
   shard: number;
   shards: number;
-  /** Packets to be chosen for export; the first shard does it. */
-  samplers: readonly SamplerTask[];
 }
 
 /**
@@ -45,39 +39,41 @@ export type ShardMessage =
       interfaces: readonly Interface[];
     }
   | { type: 'progress'; progress: Progress }
-  | {
-      type: 'done';
-      report: ShardReport;
-      counters: SourceCounters;
-      warnings: readonly string[];
-      names: ReadonlyMap<string, string>;
-    }
+  | { type: 'done'; report: ShardReport }
   | { type: 'error'; code: ErrorCode; message: string; remedy: string | undefined };
 
 /** What a shard's thread is told. */
 export type ShardOrder = { type: 'give'; id: number } | { type: 'stop' };
 
 /**
- * Reads regular files in several threads. Each opens the files itself and walks through all packets, but meters only those
- * whose pair of addresses is its share; the threads share nothing. Their records come together in the sink, in no order.
+ * Reads regular files in several threads, this one among them. Each opens the files itself and walks through all packets, but
+ * meters only those whose pair of addresses is its share; the threads share nothing. Their records come together in the
+ * sink, in no order.
+ * @param own the first shard, which is metered here out of `source`
  */
 export async function readInThreads(
   paths: readonly string[],
   options: ReadOptions,
-  settings: MeterSettings,
-  seed: HashSeed,
+  own: Pick<OwnShard, 'settings' | 'filter' | 'seed' | 'hooks'>,
+  source: PacketSource,
   shards: number,
   sink: RecordSink,
   run: ReadRun,
 ): Promise<{ reports: ShardReport[]; end: SourceEnd }> {
   const reports: ShardReport[] = [];
   const progress: Progress[] = [];
-  let end: SourceEnd | undefined;
-  let names: ReadonlyMap<string, string> = new Map();
   const workers: Worker[] = [];
+  const failed = new AbortController();
   /** Writes to the sink, one at a time. */
   let writing: Promise<void> = Promise.resolve();
-  let over = false;
+  const write = (batch: RecordBatch): Promise<void> => {
+    writing = writing.then(() => (failed.signal.aborted ? undefined : sink.write(batch)));
+    return writing;
+  };
+  const tell = (shard: number, one: Progress): void => {
+    progress[shard] = one;
+    run.onProgress?.(slowest(progress));
+  };
   const stop = (): void => {
     for (const worker of workers) worker.postMessage({ type: 'stop' } satisfies ShardOrder);
   };
@@ -91,19 +87,13 @@ export async function readInThreads(
           case 'records': {
             const batch = new RecordBatch(message.layout, message.buffer, message.quoted);
             batch.count = message.count;
-            if (run.interfaces !== undefined && message.interfaces.length > run.interfaces.length) {
-              run.interfaces.push(...message.interfaces.slice(run.interfaces.length));
-            }
-            writing = writing.then(() => sink.write(batch));
-            await writing;
+            if (run.interfaces !== undefined) noteInterfaces(run.interfaces, message.interfaces);
+            await write(batch);
             worker.postMessage({ type: 'give', id: message.id } satisfies ShardOrder);
-            // Messages that wait are handed out without a pause: signals and timers must get their turn.
-            await nextTurn();
             return;
           }
           case 'progress':
-            progress[shard] = message.progress;
-            run.onProgress?.(slowest(progress));
+            tell(shard, message.progress);
             return;
           case 'error':
             throw new RheoError(
@@ -113,10 +103,6 @@ export async function readInThreads(
             );
           case 'done':
             reports[shard] = message.report;
-            if (shard === 0) {
-              end = { counters: message.counters, warnings: message.warnings };
-              names = message.names;
-            }
             resolve();
         }
       };
@@ -137,39 +123,34 @@ export async function readInThreads(
     });
 
   run.signal?.addEventListener('abort', stop);
+  const { settings, seed } = own;
+  for (let shard = 1; shard < shards; shard++) {
+    const task: ShardTask = {
+      paths,
+      filter: options.filter,
+      follow: options.follow ?? false,
+      settings,
+      seed,
+      shard,
+      shards,
+    };
+    workers.push(new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task }));
+  }
+  if (run.signal?.aborted === true) stop();
+  const others = Promise.all(workers.map((worker, k) => follow(worker, k + 1)));
+  // One that fails ends all.
+  others.catch(() => failed.abort());
+  const signal = AbortSignal.any([failed.signal, ...(run.signal === undefined ? [] : [run.signal])]);
+  const here = meterHere(source, { ...own, shards, write, signal }, { ...run, onProgress: (one) => tell(0, one) });
   try {
-    for (let shard = 0; shard < shards; shard++) {
-      const task: ShardTask = {
-        paths,
-        filter: options.filter,
-        follow: options.follow ?? false,
-        settings,
-        seed,
-        shard,
-        shards,
-        samplers: shard === 0 ? (run.samples?.tasks ?? []) : [],
-      };
-      workers.push(new Worker(new URL('./shard-worker.js', import.meta.url), { workerData: task }));
-    }
-    if (run.signal?.aborted === true) stop();
-    const taking = run.samples === undefined ? undefined : takeSamples(run.samples, () => over);
-    await Promise.all(workers.map(follow));
-    over = true;
-    await taking;
+    const [{ report, end }] = await Promise.all([here, others]);
+    reports[0] = report;
+    return { reports, end };
   } finally {
-    over = true;
+    failed.abort();
     run.signal?.removeEventListener('abort', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));
-  }
-  run.onNames?.(names);
-  return { reports, end: end as SourceEnd };
-}
-
-/** Takes chosen packets out of the rings now and then; the thread that chooses them waits while there is no room. */
-async function takeSamples({ drain }: PacketSampling, over: () => boolean): Promise<void> {
-  while (!over()) {
-    await drain();
-    await sleep(SAMPLES_MS);
+    await here.catch(() => undefined);
   }
 }
 
